@@ -84,9 +84,10 @@ class _BubblewrapLauncher:
 
 def _command(binary: str, tmp_bytes: int, fds: dict[str, int], packages: Sequence[str]) -> list[str]:
     entries = files.shared_entries(packages)
-    unstaged = [word for entry in entries for word in entry]
+    own = files.own_arguments(tmp_bytes)
+    unstaged = [*(word for entry in entries for word in entry), *own, "--remount-ro", "/"]
     if os.geteuid() != 0:
-        return _inner_command(binary, tmp_bytes, fds, unstaged, bool(packages))
+        return _inner_command(binary, fds, unstaged, bool(packages))
     # A process of root keeps root's rights over files and escapes the limit on processes even in a user
     # namespace, so bwrap itself runs as a user to whom nothing belongs.
     user = fresh_user()
@@ -98,9 +99,10 @@ def _command(binary: str, tmp_bytes: int, fds: dict[str, int], packages: Sequenc
         needed = [program_folder, *(entry[1] for entry in entries if entry[0] == "--ro-bind")]
         if not all(files.reachable_by_others(path) for path in needed):
             raise
-        return [*_become(user), *_inner_command(binary, tmp_bytes, fds, unstaged, bool(packages))]
-    whole = ["--dev-bind", stage.root, "/"]
-    return [*stage.enter(user), *_inner_command(stage.binary, tmp_bytes, fds, whole, bool(packages))]
+        return [*_become(user), *_inner_command(binary, fds, unstaged, bool(packages))]
+    # The stage is read-only: saying so again has bwrap look through all mounts.
+    whole = ["--dev-bind", stage.root, "/", *own]
+    return [*stage.enter(user), *_inner_command(stage.binary, fds, whole, bool(packages))]
 
 
 def _become(user: int) -> list[str]:
@@ -110,16 +112,13 @@ def _become(user: int) -> list[str]:
     return [files.interpreter(), "-I", "-S", "-c", _BECOME, str(user)]
 
 
-def _inner_command(
-    binary: str, tmp_bytes: int, fds: dict[str, int], shared: Sequence[str], packages: bool
-) -> list[str]:
+def _inner_command(binary: str, fds: dict[str, int], mounts: Sequence[str], packages: bool) -> list[str]:
     command = [binary, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     command += ["--unshare-cgroup-try", "--as-pid-1", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     command += ["--uid", str(_NOBODY), "--gid", str(_NOBODY), "--hostname", "sandbox", "--clearenv"]
     numbers = {name: str(fd) for name, fd in fds.items() if name != _FILTER}
     for name, value in {**_ENVIRONMENT, **BIND_NOW, **(_ONE_THREAD if packages else {}), **numbers}.items():
         command += ["--setenv", name, value]
-    command += [*shared, *files.own_arguments(tmp_bytes)]
-    command += ["--chdir", "/tmp", "--seccomp", str(fds[_FILTER]), "--"]
+    command += [*mounts, "--chdir", "/tmp", "--seccomp", str(fds[_FILTER]), "--"]
     # Not -E: the environment is ours, and the hash seed comes by it.
     return [*command, files.interpreter(), "-P", "-s", "-S", "-c", ENTRY]

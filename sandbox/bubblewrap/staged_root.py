@@ -3,7 +3,8 @@
 A sandbox of root's begins as a user of its own, who cannot reach an interpreter or a bwrap that lies in root's home.
 So bwrap first builds the read-only part of the sandboxes' root in a mount namespace of root's, which stays for as
 long as this process holds a descriptor of it. Each sandbox enters that namespace while it becomes that user, and takes
-over the whole tree in one mount, which also costs a fraction of a dozen.
+over the whole tree in one mount, which also costs a fraction of a dozen. Whatever is mounted there is copied and listed
+at each start, so what no sandbox needs of the host is let go of.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _STAGE = "/mnt"
 _ROOT, _PROGRAM = f"{_STAGE}/root", f"{_STAGE}/program"
 _EMPTY_FOLDERS = ("/proc", "/tmp")
 """Where each sandbox mounts its own."""
-_HOLD = "echo $$; read line"
+_HOLD = "umount -l -R /sys /dev; echo $$; read line"
 _START_S = 30.0
 _PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 

@@ -36,7 +36,7 @@ REQUEST = Doubles(9)
 PRELOADED = (
     *("math", "re", "collections", "heapq", "bisect", "itertools", "functools", "string", "operator", "typing"),
     *("copy", "datetime", "decimal", "fractions", "dataclasses", "enum", "json", "cmath", "array", "contextlib"),
-    *("numbers", "struct", "numpy", "_json", "os"),
+    *("numbers", "struct", "numpy", "_json", "os", "__future__"),
 )
 """Modules that the fork server imports once, before the first program that names them. Not threading, nor what
 imports it: its work at a fork, in every later program, costs more than its import in the few that use it."""

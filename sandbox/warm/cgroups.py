@@ -19,6 +19,8 @@ from pathlib import Path
 SWITCH = "SANDBOX_CGROUPS"
 _PREFIX = "selfplay-sandbox"
 _REMOVAL_S = 2.0
+_BLOCK = 1 << 16
+_OWN_GROUPS = "/proc/self/cgroup"
 _numbers = itertools.count()
 _without_controllers: set[Path] = set()
 """Groups of version 2 in and beside which none was of use."""
@@ -35,17 +37,20 @@ class Cgroup:
         self._folders = [folder for folder in dict.fromkeys((memory, pids, cpu)) if folder is not None]
         self._counter = None if cpu is None else _opened(cpu / ("cpu.stat" if version == 2 else "cpuacct.usage"))
         self._spent_s = 0.0
+        self._is_used = False
         self._limits = (0, 0)
         self._seen_kills = 0
 
     def admit(self, pids: Sequence[int]) -> None:
         """Moves processes into the group; what they start later is in it too. Raises OSError."""
         for folder in self._folders:
+            file = f"{folder}/cgroup.procs"
             # To move a process that is there already takes the kernel as long as to move another.
-            there = set(_read(f"{folder}/cgroup.procs").split())
-            for pid in pids:
-                if str(pid) not in there:
-                    write(folder / "cgroup.procs", str(pid))
+            there = set(_read(file).split()) if self._is_used else ()
+            for pid in map(str, pids):
+                if pid not in there:
+                    write(file, pid)
+        self._is_used = True
         self.spent_s()
 
     def limit(self, memory_bytes: int, tasks: int) -> None:
@@ -140,8 +145,9 @@ def _version_2() -> Cgroup:
 
 def _version_1() -> Cgroup:
     folders: list[Path] = []
+    groups = _read(_OWN_GROUPS)
     for controller in ("memory", "pids", "cpuacct"):
-        made = _made(_own_folder("cgroup", controller), lambda _: True)
+        made = _made(_folder_of("cgroup", controller, groups), lambda _: True)
         if made is None:
             for folder in folders:
                 _removed(folder)
@@ -154,7 +160,7 @@ def _version_1() -> Cgroup:
 
 def _made(parent: Path, usable: Callable[[Path], bool]) -> Path | None:
     """A new group below `parent`, unless it cannot be made or is not usable."""
-    if not os.access(parent / "cgroup.procs", os.W_OK):
+    if not os.access(f"{parent}/cgroup.procs", os.W_OK):
         return None
     _remove_stale(parent)
     folder = parent / f"{_own_name(os.getpid())}-{next(_numbers)}"
@@ -168,8 +174,9 @@ def _made(parent: Path, usable: Callable[[Path], bool]) -> Path | None:
     return None
 
 
+@functools.lru_cache(maxsize=16)
 def _remove_stale(parent: Path) -> None:
-    """Removes groups of processes that were ended before they could do it."""
+    """Removes groups of processes that were ended before they could do it; once a process, since it is long to list."""
     for name in os.listdir(parent):
         if name.startswith(f"{_PREFIX}-"):
             pid, started, _ = name.removeprefix(f"{_PREFIX}-").split("-")
@@ -213,7 +220,7 @@ def _removed(folder: Path) -> bool:
 
 def _own_folder(kind: str, controller: str) -> Path:
     """The folder of this process's own group in a mounted hierarchy. Raises FileNotFoundError."""
-    return _folder_of(kind, controller, _read("/proc/self/cgroup"))
+    return _folder_of(kind, controller, _read(_OWN_GROUPS))
 
 
 @functools.lru_cache(maxsize=16)
@@ -265,5 +272,8 @@ def write(file: str | Path, text: str) -> None:
 
 
 def _read(file: str) -> str:
-    with open(file, "rb", buffering=0) as opened:
-        return opened.read().decode()
+    opened = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return b"".join(iter(lambda: os.read(opened, _BLOCK), b"")).decode()
+    finally:
+        os.close(opened)

@@ -3,6 +3,8 @@ folder to clean."""
 
 from __future__ import annotations
 
+import __future__
+
 import fcntl
 import functools
 import marshal
@@ -12,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType
 
+_POSTPONED = b"from __future__ import annotations\n"
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 _INSIDE = ("wire", "plain", "program_text", "child", "process_tree", "box", "zygote")
 INSIDE_MODULES = ("sandbox", "sandbox.inside", *(f"sandbox.inside.{name}" for name in _INSIDE))
@@ -104,8 +107,14 @@ def bundle(further: tuple[str, ...] = ()) -> bytes:
 
 @functools.cache
 def code_of(module: str) -> CodeType:
-    """The code of one of this package's modules, without docstrings, which would only take time to load."""
-    return compile(source_of(module), f"<{module}>", "exec", dont_inherit=True, optimize=2)
+    """The code of one of this package's modules, without docstrings, which would only take time to load.
+
+    So would the module __future__, which an import from it loads although the compiler alone needs to know.
+    """
+    text, flags = source_of(module), 0
+    if _POSTPONED in text:
+        text, flags = text.replace(_POSTPONED, b"\n", 1), __future__.annotations.compiler_flag
+    return compile(text, f"<{module}>", "exec", flags, dont_inherit=True, optimize=2)
 
 
 def source_of(module: str) -> bytes:

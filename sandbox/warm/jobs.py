@@ -18,7 +18,7 @@ ENCODER = 1 << wire.PRELOADED.index("_json")
 """Bit of the module that returned values are encoded with."""
 
 _LONGEST_IMPORT = 200
-_WITHOUT_OS = {"sys", "math", "time", "itertools", "import", "stdin", "stdout"}
+_WITHOUT_OS = {"sys", "math", "time", "itertools", "import", "stdin", "stdout", "__future__", "annotations"}
 """Names in import statements that import nothing which needs the module os, as most of the library does."""
 _READS_ITSELF = ("__file__", "argv", "inspect", "linecache", "spawn", "forkserver")
 _WRITES_LATE = ("__del__", "open", "TextIOWrapper", "BufferedWriter", "FileIO")

@@ -25,6 +25,7 @@ Entry = tuple[str, ...]
 """An option of bwrap's and its words; the last is the place in the sandbox."""
 
 
+@functools.cache
 def interpreter() -> str:
     """Real path of the interpreter that a virtual environment stands on."""
     return os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
@@ -60,6 +61,7 @@ def third_party_folders() -> tuple[str, ...]:
     return tuple(sorted({os.path.realpath(folder) for folder in found if folder.is_dir()}))
 
 
+@functools.cache
 def _system_entries() -> list[Entry]:
     entries: list[Entry] = []
     for name in _SYSTEM_FOLDERS:
@@ -118,8 +120,7 @@ def header_place(folder: Path) -> str:
 
 def shared_entries(packages: Collection[str]) -> list[Entry]:
     """The read-only part of the root, which all sandboxes share; programs may import the folders `packages`."""
-    entries = _system_entries()
-    entries += [("--ro-bind", path, path) for path in interpreter_folders()]
+    entries = [*_system_entries(), *(("--ro-bind", path, path) for path in interpreter_folders())]
     entries += [("--ro-bind", folder, f"{PACKAGES}/{os.path.basename(folder)}") for folder in packages]
     entries += [("--ro-bind", str(headers), header_place(headers)) for headers in all_prepared()]
     for folder in third_party_folders():
@@ -130,4 +131,4 @@ def shared_entries(packages: Collection[str]) -> list[Entry]:
 def own_arguments(tmp_bytes: int) -> list[str]:
     """bwrap's arguments for what each sandbox has for itself."""
     arguments = ["--proc", "/proc", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1"]
-    return [*arguments, "--size", str(tmp_bytes), "--tmpfs", "/tmp", "--remount-ro", "/"]
+    return [*arguments, "--size", str(tmp_bytes), "--tmpfs", "/tmp"]

@@ -120,6 +120,7 @@ def test_short_tests_are_not_asked_about_one_by_one(
 def test_groups_of_ended_processes_are_removed(host_group: cgroups.Cgroup) -> None:
     stale = host_group._memory.parent / f"{cgroups._PREFIX}-4194304-1-0"
     stale.mkdir()
+    cgroups._remove_stale.cache_clear()
     again = cgroups.open_cgroup()
     assert again is not None
     again.remove()

@@ -54,5 +54,6 @@ def test_the_bundle_has_every_module_in_order_without_docstrings() -> None:
     for name, code in found:
         assert code.co_filename == f"<{name}>"
         assert not isinstance(code.co_consts[0], str) or code.co_consts[0] == ""
+        assert "__future__" not in code.co_names
     assert source_of("sandbox.inside") == b""
     assert b"def execute" in source_of("sandbox.inside.program_text")
