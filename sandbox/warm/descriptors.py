@@ -2,7 +2,6 @@
 folder to clean."""
 
 from __future__ import annotations
-
 import __future__
 
 import fcntl
