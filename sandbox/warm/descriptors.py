@@ -113,7 +113,8 @@ def code_of(module: str) -> CodeType:
     text, flags = source_of(module), 0
     if _POSTPONED in text:
         text, flags = text.replace(_POSTPONED, b"\n", 1), __future__.annotations.compiler_flag
-    return compile(text, f"<{module}>", "exec", flags, dont_inherit=True, optimize=2)
+    code: CodeType = compile(text, f"<{module}>", "exec", flags, dont_inherit=True, optimize=2)
+    return code
 
 
 def source_of(module: str) -> bytes:
