@@ -16,6 +16,7 @@ from verifiers.model import Verifier
 from verifiers.plugins.guard import FunctionVerifier, GuardedVerifier, fingerprint_of, parameters_of
 from verifiers.plugins.hosted import Hosting, hosted
 from verifiers.plugins.places import OF_A_FILE, plugin_folders, without_ending
+from verifiers.rules.hosted import hosted_rule
 
 GROUP = "selfplay.verifiers"
 """The entry point group under which an installed package offers verifiers."""
@@ -33,6 +34,7 @@ _BUILT_IN = {
     "judge": "verifiers.judge.verifier:ModelJudge",
     "composite": "verifiers.composite:CompositeVerifier",
 }
+_RULES = "verifiers.rules."
 _registered: dict[str, Any] = {}
 MOST_SHOWN = 20
 """Functions and classes of a module that are listed where it lacks a name."""
@@ -121,6 +123,8 @@ def load(
     if defaults and getattr(thing, "loads_components", False):
         chosen.setdefault("load_component", lambda inner, given: load(inner, given, defaults=defaults, hosting=hosting))
     made = make(name, chosen, thing)
+    if type(made).__module__.startswith(_RULES):
+        made = hosted_rule(made, _path_of(made), chosen)
     if type(made).__module__.startswith("verifiers.") and not isinstance(made, FunctionVerifier):
         return GuardedVerifier(made, ours=True)
     fingerprint = fingerprint_of(name, thing, chosen)

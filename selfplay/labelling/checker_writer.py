@@ -14,8 +14,8 @@ from selfplay.run.records import LabelledTask, WrittenChecker
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine, samples_of
-from verifiers.extraction import code_block
 from verifiers.programs.runner import ProgramRunner
+from verifiers.programs.verifier import Unread, program_in
 
 SHOWN = 3
 """Different outputs that the writer sees."""
@@ -70,7 +70,10 @@ def _source(sample: Sample) -> tuple[str, str]:
     """The program of an answer, or why there is none."""
     if not sample.complete:
         return "", "refused: cut at the token limit"
-    found = code_block(sample.text, "python")
+    try:
+        found = program_in(sample.text)
+    except Unread:
+        return "", "refused: not read in time"
     if found.text is None:
         return "", "refused: no program"
     return ("", "refused: too long") if len(found.text) > LONGEST_CHECKER else (found.text, "")

@@ -17,7 +17,7 @@ from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine
 from verifiers.answers import answer_reader
-from verifiers.extraction import code_block
+from verifiers.programs.verifier import Unread, program_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +150,10 @@ def votes_of(context: Context, task: LabelledTask, completions: Sequence[Weighed
 
 
 def voted_for(context: Context, task: LabelledTask, text: str) -> str | None:
-    """The final answer of a completion, or its program where answers are programs."""
+    """The final answer of a completion, or its program where answers are programs; None, too, where none could be read
+    in time."""
     reader = answer_reader(context.judge.verifiers[task.domain])
-    return reader.extract(text) if reader else code_block(text, task.task.language).text
+    try:
+        return reader.extract(text) if reader else program_in(text, task.task.language).text
+    except Unread:
+        return None

@@ -13,9 +13,9 @@ import time
 from collections.abc import Sequence
 
 from sandbox.model import Execution, Program, Sandbox, Status
-from verifiers.extraction import code_block
 from verifiers.model import Task, Verdict
 from verifiers.programs.runner import OpenSandbox, ProgramRunner, limits_for, open_default
+from verifiers.programs.verifier import Unread, program_in
 
 
 class AssertsVerifier:
@@ -51,7 +51,10 @@ class AssertsVerifier:
 
     def _judge(self, task: Task, completion: str) -> Verdict:
         begun = time.monotonic()
-        found = code_block(completion, "python")
+        try:
+            found = program_in(completion)
+        except Unread as error:
+            return Verdict(None, None, "not_checked", str(error), seconds=time.monotonic() - begun)
         if found.text is None:
             return Verdict(False, 0.0, "no_answer", found.reason, seconds=time.monotonic() - begun)
         if len(task.tests) != 2:

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from verifiers.extraction import final_text
 from verifiers.model import Task
 from verifiers.patterns import linear
 from verifiers.untrusted.json_values import parse_json
@@ -42,6 +43,15 @@ class JudgeQuestion:
 
 class ReplyUnreadable(ValueError):
     """The judge's answer is not of the form asked for; the message says how, without repeating the answer."""
+
+
+def answer_in(completion: str, longest: int) -> str | int | None:
+    """Returns what follows the thinking, or its number of characters where it is longer; None where the thinking never
+    ends, nothing where only blanks follow."""
+    text = final_text(completion)
+    if text is None or not text.strip():
+        return text and ""
+    return text if len(text) <= longest else len(text)
 
 
 def question_of(task: Task, answer: str, criteria: str, levels: int) -> JudgeQuestion:

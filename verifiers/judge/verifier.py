@@ -20,12 +20,14 @@ from verifiers.cache import BoundedCache
 from verifiers.endpoint.client import EndpointClient, EndpointError, EndpointRefused
 from verifiers.endpoint.reply import EndpointReply, read_reply
 from verifiers.endpoint.settings import EndpointSettings
-from verifiers.extraction import final_text
 from verifiers.judge.prompt import RIGHT_OR_WRONG, ReplyUnreadable, question_of, score_of
 from verifiers.model import Task, Verdict, Verifier
+from verifiers.pool.pool import WorkerOutcome
+from verifiers.pool.readers import Reader
 
 ResponseFormat = Literal["none", "json_object"]
 _READINGS = 2
+_ANSWERS = Reader("verifiers.judge.prompt:answer_in")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +124,25 @@ class ModelJudge(Verifier):
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
         """Judges many, in order, with at most `concurrency` requests under way; equal items are asked once."""
         found: dict[str, Verdict] = {}
-        missing: dict[str, tuple[Task, str]] = {}
+        unread: dict[str, tuple[Task, str]] = {}
         keys = []
         for task, completion in items:
             key = _key(task, completion)
             keys.append(key)
-            if key not in found and key not in missing:
-                known = self._without_asking(key, task, completion)
+            if key not in found and key not in unread:
+                known = self._without_reading(key, task)
                 if known is None:
-                    missing[key] = (task, completion)
+                    unread[key] = (task, completion)
                 else:
                     found[key] = known
+        answers = _ANSWERS.read([(completion, self._max_answer_chars) for _, completion in unread.values()])
+        missing: dict[str, tuple[Task, str]] = {}
+        for (key, (task, _)), answer in zip(unread.items(), answers, strict=True):
+            fault = self._fault(answer)
+            if fault is None:
+                missing[key] = (task, answer.value)
+            else:
+                found[key] = fault
         found |= dict(zip(missing, self._ask_all(list(missing.values())), strict=True))
         for key in missing:
             if found[key].passed is not None:
@@ -148,29 +158,35 @@ class ModelJudge(Verifier):
         """Ends what is under way, and the thread of the requests."""
         self._endpoint.close()
 
-    def _without_asking(self, key: str, task: Task, completion: str) -> Verdict | None:
+    def _without_reading(self, key: str, task: Task) -> Verdict | None:
         if not task.problem and task.answer is None:
             return Verdict(None, None, "gold_unparsable", "the task has neither a problem nor an answer")
-        text = final_text(completion)
-        if text is None:
-            return Verdict(False, 0.0, "no_answer", "the thinking never ends")
-        if not text.strip():
-            return Verdict(False, 0.0, "no_answer", "nothing follows the thinking")
-        if len(text) > self._max_answer_chars:
-            reason = f"the answer has {len(text)} characters, where {self._max_answer_chars} are the most"
-            return Verdict(False, 0.0, "too_long", reason)
         known = self._cache.get(key)
         if known is None:
             return None
         self._count(JudgeUsage(cached=1))
         return replace(known, details={**known.details, "cached": True, "attempts": 0}, seconds=0.0)
 
+    def _fault(self, answer: WorkerOutcome) -> Verdict | None:
+        """The verdict where there is nothing to ask about."""
+        if answer.status != "ok":
+            reason = f"the completion could not be read: {answer.reason}"
+            if answer.overspent:
+                return Verdict(False, 0.0, "no_answer", reason, seconds=answer.seconds)
+            return _unchecked(reason, {}, answer.seconds)
+        if answer.value is None:
+            return Verdict(False, 0.0, "no_answer", "the thinking never ends")
+        if isinstance(answer.value, int):
+            reason = f"the answer has {answer.value} characters, where {self._max_answer_chars} are the most"
+            return Verdict(False, 0.0, "too_long", reason)
+        return None if answer.value.strip() else Verdict(False, 0.0, "no_answer", "nothing follows the thinking")
+
     def _ask_all(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
         if not items:
             return []
 
         async def all_of_them() -> list[Verdict]:
-            return await asyncio.gather(*(self._ask(task, final_text(completion) or "") for task, completion in items))
+            return await asyncio.gather(*(self._ask(task, answer) for task, answer in items))
 
         try:
             return self._endpoint.run(all_of_them())

@@ -140,7 +140,7 @@ def _answered(answer: Callable[[Any], Any], asked: dict[str, Any]) -> dict[str, 
 
 
 def _say(message: dict[str, Any]) -> None:
-    write_all(1, json.dumps(message).encode() + b"\n")
+    write_all(1, json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
 
 
 def _address_space_bytes() -> int:

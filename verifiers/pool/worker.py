@@ -17,7 +17,7 @@ from sandbox.process.inside import HEADER
 
 BARE: Mapping[str, str] = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 """All that a worker of ours is told of its caller's environment, but for the path."""
-_MAX_REPLY = 1 << 20
+_MAX_REPLY = 1 << 26
 _PIPE_BYTES = 32_000
 _GRACE_S = 1.0
 _OF_VERDICT = {"timed_out": "timed_out", "spent": "timed_out", "over_memory": "over_memory", "died": "worker_died"}
@@ -37,6 +37,11 @@ class WorkerOutcome:
     value: Any = None
     reason: str = ""
     seconds: float = 0.0
+
+    @property
+    def overspent(self) -> bool:
+        """Whether the question is to blame: it used up its processor time or memory, which no busy machine explains."""
+        return self.status in {"spent", "over_memory"}
 
     @property
     def verdict_status(self) -> str:

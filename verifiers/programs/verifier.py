@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.model import Execution, Limits, Program, Sandbox, Status, Stop
-from verifiers.extraction import code_block
+from verifiers.extraction import Extracted
 from verifiers.model import Task, Test, Verdict, Verifier
+from verifiers.pool.readers import Reader
 from verifiers.programs.approximate import Tolerance
 from verifiers.programs.checker import checker_input, checker_program, checker_says
 from verifiers.programs.comparison import COMPARISONS, Comparison, same_output
@@ -26,6 +27,25 @@ from verifiers.programs.values import same_value
 _FAULT_OF_A_PROGRAM = frozenset(
     (Status.OK, Status.RUNTIME_ERROR, Status.TIME_LIMIT, Status.MEMORY_LIMIT, Status.OUTPUT_LIMIT)
 )
+
+
+_BLOCKS = Reader("verifiers.extraction:code_block")
+
+
+class Unread(Exception):
+    """A completion could not be read in time, or its worker failed; the message says why."""
+
+
+def program_in(completion: str, language: str = "python") -> Extracted:
+    """The program of a completion, as `code_block` finds it, in a process that can be killed. One that uses up its
+    processor time or memory has none. Raises Unread."""
+    [outcome] = _BLOCKS.read([(completion, language)])
+    reason = f"the completion could not be read: {outcome.reason}"
+    if outcome.overspent:
+        return Extracted(None, reason)
+    if outcome.status != "ok":
+        raise Unread(reason)
+    return Extracted(*outcome.value)
 
 
 @dataclass(slots=True)
@@ -55,8 +75,8 @@ class _Progress:
 
 class CodeVerifier(Verifier):
     """Judges programs by tests. Statuses: accepted, wrong_answer, runtime_error, time_limit, memory_limit,
-    output_limit, compile_error, no_answer, and, without a reward, not_checked (the sandbox or a checker
-    failed)."""
+    output_limit, compile_error, no_answer, and, without a reward, not_checked (the sandbox, a checker
+    or the search for the program failed)."""
 
     name = "code"
     overlaps = True
@@ -104,7 +124,10 @@ class CodeVerifier(Verifier):
     def _judging(self, task: Task, completion: str) -> Callable[[], Verdict]:
         def judge() -> Verdict:
             begun = time.monotonic()
-            found = code_block(completion, task.language)
+            try:
+                found = program_in(completion, task.language)
+            except Unread as error:
+                return Verdict(None, None, "not_checked", str(error), seconds=time.monotonic() - begun)
             if found.text is None:
                 return Verdict(False, 0.0, "no_answer", found.reason, seconds=time.monotonic() - begun)
             source = f"{self._prelude}\n{found.text}" if self._prelude and task.language == "python" else found.text

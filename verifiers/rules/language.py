@@ -52,6 +52,7 @@ class LanguageVerifier(Rule):
 
     name = "language"
     judges = "form"
+    loads = True
 
     def __init__(
         self,

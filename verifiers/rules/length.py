@@ -46,6 +46,7 @@ class LengthVerifier(Rule):
         if part not in ("completion", "answer"):
             raise ValueError(f"part must be completion or answer, not {part!r}")
         self._limit, self._buffer, self._part = limit, buffer, part
+        self.loads = tokenizer is not None
         self._unit = "characters" if tokenizer is None else "tokens"
         self._length: Callable[[str], int] = len if tokenizer is None else _token_counter(tokenizer)
         self.fingerprint = f"length/2/{limit}/{buffer}/{part}/{tokenizer}"

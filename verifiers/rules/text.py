@@ -21,17 +21,27 @@ _MAX_PATTERN = 1_000
 
 
 class Rule:
-    """A small verifier: one item at a time, no processes to end. Subclasses write `_judge`."""
+    """A small verifier: one item at a time, no processes to end. Subclasses write `_judge`, which reads no more of a
+    task than its answer.
+
+    It reads in the process that it is made in; what `registry.load` returns has it read where it can be killed.
+    """
 
     name = "rule"
     fingerprint = "rule"
     judges = "answer"
+    loads = False
+    """Whether making one reads files, for which its workers get time of their own."""
 
     def verify(self, task: Task, completion: str) -> Verdict:
         """Judges one completion."""
         begun = time.perf_counter()
         verdict = self._judge(task, completion)
         return replace(verdict, seconds=time.perf_counter() - begun)
+
+    def judged(self, answer: str | None, completion: str) -> Verdict:
+        """Judges one completion by the answer of its task."""
+        return self.verify(Task(answer=answer), completion)
 
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
         """Judges one after the other."""

@@ -25,6 +25,7 @@ from selfplay.tracking.metric_log import MetricLine
 from verifiers.jsonl import verify_file
 from verifiers.model import Task, Verdict
 from verifiers.registry import find, load
+from verifiers.rules.hosted import HostedRule
 from verifiers.service.items import ScoredItem
 from verifiers.service.metrics import ServiceMetrics
 from verifiers.service.queue import JudgingQueue
@@ -62,8 +63,9 @@ class Escaping:
 
 def escape(patch: pytest.MonkeyPatch, name: str, error: BaseException) -> None:
     stand_in = Escaping(error)
+    kind = HostedRule if find(name).__module__.startswith("verifiers.rules.") else find(name)
     for method in ("verify", "verify_many"):
-        patch.setattr(find(name), method, getattr(stand_in, method))
+        patch.setattr(kind, method, getattr(stand_in, method))
 
 
 @pytest.mark.parametrize("error", [RecursionError("too deep"), MemoryError(), KeyError("a bug")], ids=repr)

@@ -243,7 +243,7 @@ def test_extraction_counts_in_the_seconds(monkeypatch: pytest.MonkeyPatch) -> No
             next(clock)
         return code_block(completion, language)
 
-    monkeypatch.setattr("verifiers.programs.verifier.code_block", slow)
+    monkeypatch.setattr("verifiers.programs.verifier.program_in", slow)
     verifier = CodeVerifier(open_sandbox=lambda: FakeSandbox([ok(b"4"), ok(b"10"), ok(b"-2")]))
     assert verifier.verify(DOUBLE, "no block").seconds >= 50
     assert verifier.verify(DOUBLE, block("pass")).seconds >= 50
