@@ -22,6 +22,8 @@ DEADLINE_S = 5.0
 """For one text."""
 TOGETHER_S = 1.0
 """For texts that are read together; those of them that are not are read again, each alone."""
+_WORKING = 0.5
+"""Share of that time that is processor time: what reads for ever has used it up before the clock ends it."""
 _MOST_TOGETHER, _CHARACTERS_TOGETHER = 64, 16_000
 _MEMORY_MB = 1024
 
@@ -46,7 +48,7 @@ class Reader:
         """What becomes of each row (JSON data): of the function, or of the method `do`."""
         pool = self._own or _shared_pool()
         batches = list(_together(rows))
-        bounds = [Bounds(TOGETHER_S, TOGETHER_S) if len(batch) > 1 else _alone() for batch in batches]
+        bounds = [_bounds(TOGETHER_S if len(batch) > 1 else DEADLINE_S) for batch in batches]
         found: list[WorkerOutcome] = []
         for batch, outcome in zip(batches, pool.spread(self._asked(batches, do), bounds), strict=True):
             if outcome.status == "ok":
@@ -55,7 +57,7 @@ class Reader:
             elif len(batch) == 1:
                 found.append(outcome)
             else:
-                alone = pool.spread(self._asked([[row] for row in batch], do), [_alone()] * len(batch))
+                alone = pool.spread(self._asked([[row] for row in batch], do), [_bounds(DEADLINE_S)] * len(batch))
                 found += [WorkerOutcome(o.status, o.value and o.value[0], o.reason, o.seconds) for o in alone]
         return found
 
@@ -68,8 +70,8 @@ class Reader:
         return [{"target": self._target, "do": do, "rows": batch} for batch in batches]
 
 
-def _alone() -> Bounds:
-    return Bounds(DEADLINE_S, DEADLINE_S)
+def _bounds(seconds: float) -> Bounds:
+    return Bounds(seconds, _WORKING * seconds)
 
 
 def _together(rows: Sequence[_Row]) -> Iterator[list[_Row]]:

@@ -36,7 +36,8 @@ def target_of(told: str) -> Any:
 
 def _data(value: Any) -> Any:
     """A result as JSON data: of a dataclass, its values in order."""
-    return [getattr(value, name) for name in _names(type(value))] if dataclasses.is_dataclass(value) else value
+    kind: Any = type(value)
+    return [getattr(value, name) for name in _names(kind)] if dataclasses.is_dataclass(kind) else value
 
 
 @lru_cache(64)

@@ -70,7 +70,9 @@ class HostedAnswers(HostedRule):
 
 def hosted_rule(rule: Any, path: str, params: Mapping[str, Any]) -> Verifier:
     """Returns what stands for a rule; the rule itself where a worker could not make it anew."""
+    kind = HostedAnswers if hasattr(rule, "extract") else HostedRule
     try:
-        return (HostedAnswers if hasattr(rule, "extract") else HostedRule)(rule, path, params)
+        made: Verifier = kind(rule, path, params)
     except TypeError:  # parameters that are no JSON
-        return rule
+        made = rule
+    return made

@@ -122,7 +122,8 @@ def test_one_item_has_no_verdict(door: Callable[[Path], Any], found: dict[Callab
 @pytest.mark.long
 def test_sigterm_ends_the_command_meanwhile() -> None:
     source = (
-        "import sys\nfrom verifiers.pool import readers\nreaders.PROGRAM, readers.DEADLINE_S = 'hostile_reader', 600.0\n"
+        "import sys\nfrom verifiers.pool import readers\n"
+        "readers.PROGRAM, readers.DEADLINE_S = 'hostile_reader', 600.0\n"
         "from selfplay.cli.app import main\n"
         "sys.argv = ['selfplay', 'serve', '--verifiers', 'exact', '--port', '0', '--drain', '1']\nmain()\n"
     )
