@@ -31,10 +31,12 @@ from verifiers.conformance.contract import faults_of
 from verifiers.model import Task, Verdict, Verifier
 from verifiers.plugins.guard import NoVerdict
 from verifiers.programs.task_rows import task_from_json
+from verifiers.pool.readers import PROGRAM as READERS
 from verifiers.registry import UnknownVerifier, make
 
 _GRACE_S = 2.0
-_HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
+_HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver", READERS)
+"""Of the process, not of one verifier in it."""
 _SHOWN = 200
 
 
