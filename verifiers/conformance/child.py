@@ -30,8 +30,8 @@ from sandbox.process.inside import adopt_orphans, out_of_the_way, take_channel
 from verifiers.conformance.contract import faults_of
 from verifiers.model import Task, Verdict, Verifier
 from verifiers.plugins.guard import NoVerdict
-from verifiers.programs.task_rows import task_from_json
 from verifiers.pool.readers import PROGRAM as READERS
+from verifiers.programs.task_rows import task_from_json
 from verifiers.registry import UnknownVerifier, make
 
 _GRACE_S = 2.0
