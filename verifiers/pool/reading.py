@@ -36,13 +36,13 @@ def target_of(told: str) -> Any:
 
 def _data(value: Any) -> Any:
     """A result as JSON data: of a dataclass, its values in order."""
-    kind: Any = type(value)
-    return [getattr(value, name) for name in _names(kind)] if dataclasses.is_dataclass(kind) else value
+    names = _names(type(value))
+    return [getattr(value, name) for name in names] if names else value
 
 
 @lru_cache(64)
-def _names(kind: Any) -> tuple[str, ...]:
-    return tuple(one.name for one in dataclasses.fields(kind))
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(one.name for one in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else ()
 
 
 def warm_up() -> None:
