@@ -36,12 +36,13 @@ def target_of(told: str) -> Any:
 
 def _data(value: Any) -> Any:
     """A result as JSON data: of a dataclass, its values in order."""
-    names = _names(type(value))
+    kind: Any = type(value)
+    names = _names(kind)
     return [getattr(value, name) for name in names] if names else value
 
 
 @lru_cache(64)
-def _names(kind: type) -> tuple[str, ...]:
+def _names(kind: Any) -> tuple[str, ...]:
     return tuple(one.name for one in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else ()
 
 
