@@ -29,6 +29,7 @@ ALLOWED = {
     "verifiers/endpoint/client.py": "an answer of `max_reply_bytes`, of which every fault is caught",
     "verifiers/plugins/guard.py": "the source of a plug-in that has been imported",
     "verifiers/plugin_worker.py": "its own command line, and what it has just written",
+    "verifiers/pool/reading.py": "its own command line, and " + OUR_PIPE,
     "verifiers/pool/serving.py": OUR_PIPE,
     "verifiers/pool/worker.py": OUR_PIPE,
     "verifiers/programs/comparison.py": "the output of a program, of which every fault is caught",

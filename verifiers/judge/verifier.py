@@ -23,11 +23,11 @@ from verifiers.endpoint.settings import EndpointSettings
 from verifiers.judge.prompt import RIGHT_OR_WRONG, ReplyUnreadable, question_of, score_of
 from verifiers.model import Task, Verdict, Verifier
 from verifiers.pool.pool import WorkerOutcome
-from verifiers.pool.readers import Reader
+from verifiers.pool.readers import TextReader
 
 ResponseFormat = Literal["none", "json_object"]
 _READINGS = 2
-_ANSWERS = Reader("verifiers.judge.prompt:answer_in")
+_ANSWERS = TextReader("verifiers.judge.prompt:answer_in")
 
 
 @dataclass(frozen=True, slots=True)

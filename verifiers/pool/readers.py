@@ -32,7 +32,7 @@ _shared: dict[int, WorkerPool] = {}
 _lock = threading.Lock()
 
 
-class Reader:
+class TextReader:
     """One function or class, for any thread.
 
     The workers are those of all readers of this process, start when first needed, and end with it. Those of a reader
@@ -45,7 +45,7 @@ class Reader:
         self._own = _pool((self._target,)) if loads else None
 
     def read(self, rows: Sequence[_Row], do: str = "") -> list[WorkerOutcome]:
-        """What becomes of each row (JSON data): of the function, or of the method `do`."""
+        """The outcome of each row (JSON data): of the function, or of the method `do`."""
         pool = self._own or _shared_pool()
         batches = list(_together(rows))
         bounds = [_bounds(TOGETHER_S if len(batch) > 1 else DEADLINE_S) for batch in batches]

@@ -16,7 +16,7 @@ from typing import Any
 from sandbox.model import Execution, Limits, Program, Sandbox, Status, Stop
 from verifiers.extraction import Extracted
 from verifiers.model import Task, Test, Verdict, Verifier
-from verifiers.pool.readers import Reader
+from verifiers.pool.readers import TextReader
 from verifiers.programs.approximate import Tolerance
 from verifiers.programs.checker import checker_input, checker_program, checker_says
 from verifiers.programs.comparison import COMPARISONS, Comparison, same_output
@@ -29,7 +29,7 @@ _FAULT_OF_A_PROGRAM = frozenset(
 )
 
 
-_BLOCKS = Reader("verifiers.extraction:code_block")
+_BLOCKS = TextReader("verifiers.extraction:code_block")
 
 
 class Unread(Exception):

@@ -7,7 +7,7 @@ from typing import Any
 
 from verifiers.model import Task, Verdict, Verifier
 from verifiers.pool.pool import WorkerOutcome
-from verifiers.pool.readers import Reader
+from verifiers.pool.readers import TextReader
 
 _SHORT_GOLD = 10_000
 """Characters of an answer of a task that can't be what takes long."""
@@ -26,7 +26,7 @@ class HostedRule(Verifier):
         """Takes a rule that was made to look at, and how a worker makes it. Raises TypeError for parameters that are
         no JSON."""
         self.name, self.judges, self.fingerprint = rule.name, rule.judges, rule.fingerprint
-        self._reader = Reader(path, params, loads=rule.loads)
+        self._reader = TextReader(path, params, loads=rule.loads)
 
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
         """Judges many, in order, spread over the workers."""
