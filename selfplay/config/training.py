@@ -64,16 +64,20 @@ class RolloutEngine(Section):
 
 
 class GRPORule(UpdateRule):
-    """Group-relative policy optimisation; `args` are those of TRL's GRPOConfig, which also says how many rollouts."""
+    """Group-relative policy optimisation; `args` are those of TRL's GRPOConfig, or AsyncGRPOConfig where `trainer` is
+    async_grpo, which also says how many rollouts."""
 
+    trainer: Literal["grpo", "async_grpo"] = "grpo"
+    """TRL's trainer. grpo is GRPOTrainer, with all that is said here. async_grpo is AsyncGRPOTrainer, whose arguments
+    are then the `args`: on GPUs with FlashAttention, with rollouts: server and a max_staleness of 1 or more."""
     rollouts: Literal["transformers", "vllm", "server"] = "transformers"
     """The engine of its rollouts; vllm shares the trainer's device, and sleeps on a GPU while the trainer steps; server
     is vLLM in a process, and on GPUs, of its own, which the run starts, watches and ends."""
     vllm: RolloutEngine = RolloutEngine()
     """How vLLM rolls out, where it does."""
-    max_staleness: Annotated[int, Field(ge=0, le=1)] = 0
+    max_staleness: Annotated[int, Field(ge=0, le=64)] = 0
     """rollouts: server: syncs by which the trainer may be ahead of the weights that wrote a completion; 1 draws the
-    next batch while the trainer steps on this one."""
+    next batch while the trainer steps on this one; more is for trainer: async_grpo."""
     top_up: Annotated[float, Field(ge=0, le=16)] = 0.0
     """Most further rollouts of a generation batch, as a share of it, that replace groups which all pass or all fail;
     0 learns from the batch as it is."""
@@ -83,6 +87,29 @@ class GRPORule(UpdateRule):
     """Most completions that one rank's verifiers judge at a time, where a verifier has no workers of its own."""
     reward_timeout_s: Annotated[float, Field(gt=0, le=86400)] = 600.0
     """Longest wait for the verdicts of one batch, in seconds; rollouts without one by then teach nothing."""
+
+    @model_validator(mode="after")
+    def _trainer_fits(self) -> GRPORule:
+        if self.trainer == "grpo":
+            if self.max_staleness > 1:
+                raise ValueError(
+                    f"max_staleness: is {self.max_staleness}, but trainer: grpo draws one batch ahead; set it to 1, or "
+                    "trainer to async_grpo"
+                )
+            return self
+        faults = {
+            f"rolls out by a server alone, and rollouts is {self.rollouts}; set that to server": (
+                self.rollouts != "server"
+            ),
+            "learns from completions of older weights, and max_staleness is 0; raise that to 1 or more": (
+                not self.max_staleness
+            ),
+            "takes completions as they come, and so has no batch to top up; set top_up to 0": bool(self.top_up),
+            "ends by args.max_steps or num_train_epochs; set token_budget to 0": bool(self.token_budget),
+        }
+        if fault := next((fault for fault, holds in faults.items() if holds), ""):
+            raise ValueError(f"trainer: async_grpo {fault}, or set trainer to grpo")
+        return self
 
     @model_validator(mode="after")
     def _ahead_has_a_server(self) -> GRPORule:

@@ -53,11 +53,12 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
     training = recipe.training
     for field, args in _sft_arguments(recipe).items():
         check_arguments("sft", args, field)
-    for rule, kind in RULES.items():
+    for rule, kind in _kinds(recipe).items():
         check_arguments(kind, getattr(training, rule).args, f"training.{rule}.args", workers)
-    if training.grpo.max_staleness:
-        check_ahead(training.grpo.args, "training.grpo", workers)
-    check_top_up(training.grpo.top_up, training.grpo.args, "training.grpo", workers)
+    if training.grpo.trainer == "grpo":
+        if training.grpo.max_staleness:
+            check_ahead(training.grpo.args, "training.grpo", workers)
+        check_top_up(training.grpo.top_up, training.grpo.args, "training.grpo", workers)
     check_lora(training.lora, "training.lora")
     check_lora(recipe.generator_lora, "generator_lora")
     _check_shape(recipe, _sft_arguments(recipe))
@@ -86,8 +87,13 @@ def check_argument_names(recipe: Recipe) -> None:
 
     for field, args in _sft_arguments(recipe).items():
         check_names("sft", args, field)
-    for rule, kind in RULES.items():
+    for rule, kind in _kinds(recipe).items():
         check_names(kind, getattr(recipe.training, rule).args, f"training.{rule}.args")
+
+
+def _kinds(recipe: Recipe) -> dict[str, str]:
+    """`RULES`, with the trainer that the recipe names for grpo."""
+    return RULES | {"grpo": recipe.training.grpo.trainer}
 
 
 def _sft_arguments(recipe: Recipe) -> dict[str, dict[str, Any]]:

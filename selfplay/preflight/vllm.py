@@ -11,6 +11,7 @@ from typing import Any
 from selfplay.config.errors import UserError
 from selfplay.config.recipe import EngineSettings, Recipe
 from selfplay.config.training import GRPORule
+from selfplay.preflight.async_trainer import check_async_trainer
 
 OF_TRL = {
     "tensor_parallel_size": "vllm_tensor_parallel_size",
@@ -49,16 +50,21 @@ def check_rollouts(recipe: Recipe, workers: int) -> None:
 
     Raises:
         EngineMissing: names the field.
+        NoAsyncTrainer: see `check_async_trainer`.
     """
     training, rule = recipe.training, recipe.training.grpo
     if training.algorithm != "grpo" or not training.rounds or rule.rollouts == "transformers":
         return
+    if rule.trainer == "async_grpo":
+        check_async_trainer(recipe)
     known = _arguments("training.grpo.rollouts", "set it to transformers")
     decided = dict.fromkeys(OF_THE_RUN, "is what the run itself decides; drop it")
     decided |= {name: f"is set by training.grpo.args.{own}" for name, own in OF_TRL.items()}
     if rule.rollouts == "server":
         decided = {name: why for name, why in decided.items() if name not in OF_SERVER}
         decided |= dict.fromkeys(OF_THE_RUNS_SERVER, "is what the run itself decides; drop it")
+    if rule.trainer == "async_grpo":
+        decided["max_model_len"] = "is the longest prompt and args.max_completion_length; drop it"
     _check_names(rule.vllm.args, known, "training.grpo.vllm.args", decided)
     if rule.rollouts == "server":
         _check_server(recipe)

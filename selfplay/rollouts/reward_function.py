@@ -80,10 +80,14 @@ class VerifiedReward:
             self.given = await self.judge(completions, completion_ids, rows, int(trainer_state.global_step))
         else:
             self.given, self.handed_over = self.handed_over, None
-        for name, value in (*self._unlogged, *self._favourites.metrics().items()):
+        for name, value in self.take_metrics():
             log_metric(name, value)
-        self._unlogged = []
         return self.given
+
+    def take_metrics(self) -> list[tuple[str, float]]:
+        """Values of what was judged since the last time, one by one; each name's are to be averaged."""
+        found, self._unlogged = [*self._unlogged, *self._favourites.metrics().items()], []
+        return found
 
     async def judge(
         self, completions: Sequence[Any], token_ids: Sequence[Sequence[int]], rows: Sequence[Row], step: int

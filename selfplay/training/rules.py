@@ -26,6 +26,7 @@ from selfplay.training.validity import ValidForm
 from selfplay.training.verified_rollouts import solver_prompt, taught_by, write_rollouts
 from selfplay.trl_trainers.dpo import OUTCOME, train_dpo
 from selfplay.trl_trainers.grpo import GROUPS_FILE, train_grpo
+from selfplay.trl_trainers.grpo_async import train_async_grpo
 from selfplay.trl_trainers.jobs import DPOJob, GRPOJob, Placement, SFTJob
 from selfplay.trl_trainers.sft import NothingToLearn, train_sft
 
@@ -102,7 +103,7 @@ def grpo(this: Round) -> Counts:
         store=context.run.store_folder,
         shuffled=settings.rewards == "shuffled",
     )
-    this.train(train_grpo, job)
+    this.train(train_async_grpo if settings.grpo.trainer == "async_grpo" else train_grpo, job)
     training = this.stage.folder / f"{POLICY}-training"
     count = this.stage.write("rollouts", Rollout, logged_rollouts(training, this.number, args["temperature"]))
     unchecked = sum(passed is None for (passed,) in this.stage.columns("rollouts", Rollout, ("passed",)))

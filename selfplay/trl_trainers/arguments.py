@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from selfplay.config.errors import UserError
+from selfplay.trl_trainers.asynchronous import library
 from selfplay.trl_trainers.checks.further_means import means_faults
 from selfplay.trl_trainers.checks.names import CLASSES, names_in_source
 from selfplay.trl_trainers.checks.no_learning import learning_faults
@@ -45,6 +46,37 @@ RESERVED = {
     "use_transformers_paged": "rollouts are logged with the masks of TRL's own generation",
 }
 
+_TOOLS = "completions are written in one turn, without tools"
+_NO_CHOICE = "the run has loaded the model that is trained, with the attention that this trainer needs"
+RESERVED_FOR = {
+    "async_grpo": {
+        "max_staleness": "training.grpo.max_staleness decides it",
+        "weight_sync_steps": "every step is followed by a sync",
+        "weight_sync_timeout": "training.grpo.vllm.sync_timeout_s decides it",
+        "request_timeout": "training.grpo.vllm.supervision says when a server hangs",
+        "heartbeat_stale_after_s": "training.grpo.vllm.supervision says when a server hangs",
+        "queue_maxsize": "no more is drawn than is learnt from in time",
+        "token_budget": "a micro-batch has per_device_train_batch_size completions, so that it is known how old each "
+        "will be",
+        "max_tool_calling_iterations": _TOOLS,
+        "fork_threshold_tokens": _TOOLS,
+        "log_completions": "the run's own log has all completions",
+        "num_completions_to_print": "the run's own log has all completions",
+        "model_init_kwargs": _NO_CHOICE,
+        "dtype": _NO_CHOICE,
+        "trust_remote_code": _NO_CHOICE,
+        "use_liger_kernel": "this trainer refuses it, since its own loss holds no logits",
+        "accelerator_config": "this trainer sets it, since one rank hands out the completions",
+        "router_aux_loss_coef": "experts are not for this trainer here",
+        "beta": "this trainer has no term for a reference model",
+        "loss_type": "this trainer has one loss, a mean over tokens",
+        "scale_rewards": "this trainer divides by the deviation of each group",
+        "mask_truncated_completions": "this trainer learns from cut completions by what they say",
+        **dict.fromkeys(("steps_per_generation", "num_iterations"), "this trainer learns from each completion once"),
+    }
+}
+"""The same of one kind of training alone."""
+
 NO_PARALLELISM = {
     "grpo": "one sequence cannot be cut over several GPUs in GRPO: TRL makes its inputs within the trainer, after they "
     "would be cut; shorten args.max_completion_length, or let compute.sharding make room",
@@ -54,6 +86,7 @@ NO_PARALLELISM = {
     "kernel for CPUs, and by DeepSpeed, and nothing is taken here that no test has run; compute.workers and "
     "compute.sharding say what ranks share",
 }
+NO_PARALLELISM["async_grpo"] = NO_PARALLELISM["grpo"]
 """Why context and sequence parallelism are refused, by kind of training."""
 
 OF_FILES = {"accelerator_config"}
@@ -65,7 +98,13 @@ class ArgumentsError(UserError):
 
 
 def config_class(kind: str) -> Any:
-    """TRL's configuration class of an algorithm: sft, dpo or grpo."""
+    """TRL's configuration class of an algorithm: sft, dpo, grpo or async_grpo.
+
+    Raises:
+        NoAsyncTrainer: this TRL has none of async_grpo.
+    """
+    if kind == "async_grpo":
+        return library.config_class()
     import trl
 
     return {"sft": trl.SFTConfig, "dpo": trl.DPOConfig, "grpo": trl.GRPOConfig}[kind]
@@ -90,7 +129,7 @@ def check_names(kind: str, args: Mapping[str, Any], field: str) -> None:
     """Refuses names that TRL's configuration class does not take, without loading TRL.
 
     Args:
-        kind: sft, dpo or grpo.
+        kind: sft, dpo, grpo or async_grpo.
         args: what the recipe says.
         field: where it says so.
 
@@ -102,9 +141,10 @@ def check_names(kind: str, args: Mapping[str, Any], field: str) -> None:
 
 
 def _demand_names(kind: str, args: Mapping[str, Any], field: str, names: Collection[str]) -> None:
+    reserved = RESERVED | RESERVED_FOR.get(kind, {})
     for name in args:
-        if name in RESERVED:
-            raise ArgumentsError(f"{field}.{name}: is not yours to set here ({RESERVED[name]}); remove it")
+        if name in reserved:
+            raise ArgumentsError(f"{field}.{name}: is not yours to set here ({reserved[name]}); remove it")
         if name not in names:
             _, _, known_as = CLASSES[kind][0]
             near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
@@ -116,13 +156,14 @@ def check_arguments(kind: str, args: dict[str, Any], field: str, workers: int = 
     """Refuses arguments that TRL's configuration class would refuse.
 
     Args:
-        kind: sft, dpo or grpo.
+        kind: sft, dpo, grpo or async_grpo.
         args: what the recipe says.
         field: where it says so.
         workers: processes that will train together, whose batches TRL adds up.
 
     Raises:
         ArgumentsError: an unknown name, one that the run itself decides, or a value that the class rejects.
+        NoAsyncTrainer: this TRL has no such class.
     """
     cls = config_class(kind)
     _demand_names(kind, args, field, [f.name for f in dataclasses.fields(cls) if f.init])
@@ -236,7 +277,7 @@ def build(
     """TRL's configuration object: this project's presets, then the recipe's arguments, then what the run decides.
 
     Args:
-        kind: sft, dpo or grpo.
+        kind: sft, dpo, grpo or async_grpo.
         args: the recipe's.
         output_dir: TRL's folder.
         seed: of the training.

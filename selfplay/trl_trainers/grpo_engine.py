@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -46,11 +47,49 @@ def engine_for(
     Raises:
         PromptTooLong: a prompt leaves no token for its completion.
     """
-    prompts = [_ids(tokenizer, row["prompt"], job.model.chat) for row in pool.select_columns("prompt")]
-    window = config.vllm_max_model_length = _window(job, max(map(len, prompts)), config)
+    prompts = prompts_of(job, tokenizer, pool)
+    window = config.vllm_max_model_length = window_of(job, prompts, config)
+    if job.rule.rollouts == "server":
+        return rollouts_by_server(server_opening(job, place, network, tokenizer, prompts, config, window))
+    shared = _shared(job, place, network, tokenizer, prompts, config)
+    if job.rule.vllm.adapter == "alone":
+        # A policy of an earlier round has its adapter merged; what is trained stands beside the base.
+        shared |= {"model": job.model.trainable.base or job.model, "lora": job.lora}
+    return rollouts_by_vllm(Opening(**shared))
+
+
+def server_opening(
+    job: GRPOJob,
+    place: Placement,
+    network: Any,
+    tokenizer: Any,
+    prompts: Sequence[list[int]],
+    config: Any,
+    window: int,
+) -> ServerOpening:
+    """All that a server is started with.
+
+    Args:
+        job: the training.
+        place: where it works.
+        network: the model to train.
+        tokenizer: its tokenizer.
+        prompts: the tokens of all prompts.
+        config: TRL's configuration object.
+        window: tokens of the longest sequence.
+    """
+    own: dict[str, Any] = {"gpus": place.spared, "window": window, "limits": job.rule.vllm.supervision}
+    shared = _shared(job, place, network, tokenizer, prompts, config)
+    return ServerOpening(max_staleness=job.rule.max_staleness, **own, **shared)
+
+
+def _shared(
+    job: GRPOJob, place: Placement, network: Any, tokenizer: Any, prompts: Sequence[list[int]], config: Any
+) -> dict[str, Any]:
+    """What engines of all kinds are opened with."""
     exact = number_format(job.model) == "float32" and not (config.bf16 or config.fp16)
     settings = job.rule.vllm
-    shared: dict[str, Any] = {
+    return {
         "model": job.model,
         "device": place.device,
         "seed": place.seed,
@@ -59,22 +98,26 @@ def engine_for(
         "probe": WeightProbe(prompts, Bound.between(exact, settings.probe_bound)),
         "sync_timeout_s": settings.sync_timeout_s,
     }
-    if job.rule.rollouts == "vllm":
-        if settings.adapter == "alone":
-            # A policy of an earlier round has its adapter merged; what is trained stands beside the base.
-            shared |= {"model": job.model.trainable.base or job.model, "lora": job.lora}
-        return rollouts_by_vllm(Opening(**shared))
-    own: dict[str, Any] = {"gpus": place.spared, "window": window, "limits": settings.supervision}
-    return rollouts_by_server(ServerOpening(max_staleness=job.rule.max_staleness, **own, **shared))
+
+
+def prompts_of(job: GRPOJob, tokenizer: Any, pool: Any) -> list[list[int]]:
+    """The tokens of all prompts of a pool of tasks, in order."""
+    return [_ids(tokenizer, row["prompt"], job.model.chat) for row in pool.select_columns("prompt")]
 
 
 def _ids(tokenizer: Any, prompt: str | list[dict[str, str]], chat: bool) -> list[int]:
     return prompt_ids(tokenizer, prompt if isinstance(prompt, str) else prompt[-1]["content"], chat)
 
 
-def _window(job: GRPOJob, longest: int, config: Any) -> int:
-    """Tokens of the longest sequence: those of an argument, or what the longest prompt and completion take."""
-    wanted = config.vllm_max_model_length or longest + config.max_completion_length
+def window_of(job: GRPOJob, prompts: Sequence[list[int]], config: Any) -> int:
+    """Tokens of the longest sequence: those of an argument, or what the longest prompt and completion take.
+
+    Raises:
+        PromptTooLong: a prompt leaves no token for its completion.
+    """
+    longest = max(map(len, prompts))
+    # TRL's asynchronous trainer has no such argument.
+    wanted = getattr(config, "vllm_max_model_length", None) or longest + config.max_completion_length
     window = int(within_reach(job.model, dict(job.rule.vllm.args) | {"max_model_len": wanted})["max_model_len"])
     if longest >= window:
         raise PromptTooLong(

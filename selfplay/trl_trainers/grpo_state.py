@@ -8,6 +8,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from selfplay.run.files import read_json, write_json
+from selfplay.trl_trainers.asynchronous.worker import GroupWorker
 from selfplay.trl_trainers.prompt_walk import PromptWalk
 from selfplay.trl_trainers.rollout_groups import Tally
 from selfplay.trl_trainers.vllm_server.ahead import OneAhead
@@ -44,6 +45,32 @@ class KeepGroups(TrainerCallback):
             write_json(folder / STATE_FILE, {"tally": self._tally.state(), "walk": walk})
             if self._ahead is not None:
                 self._ahead.save(folder)
+
+
+class KeepUnderWay(TrainerCallback):
+    """Writes into every checkpoint which prompts a training that goes on from it has yet to learn from.
+
+    What no step has learnt from is drawn anew, by the weights of then, and what was judged of it counts twice in the
+    tally; a prompt from which a step has learnt in part is done.
+    """
+
+    def __init__(self, worker: GroupWorker | None, walk: PromptWalk, tally: Tally) -> None:
+        """`worker` is the first rank's; the others write nothing."""
+        self._worker, self._walk, self._tally = worker, walk, tally
+        self._first = 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Remembers at which step this process begins."""
+        self._first = state.global_step
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Runs before the checkpoint is marked as whole."""
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if self._worker is None or not folder.exists():
+            return
+        places, walk = self._worker.under_way(state.global_step - self._first, self._walk.state)
+        walk["waiting"] = places + walk["waiting"]
+        write_json(folder / STATE_FILE, {"tally": self._tally.state(), "walk": walk})
 
 
 def restore_groups(checkpoint: str, walk: PromptWalk | None) -> Tally:

@@ -15,6 +15,7 @@ CLASSES = {
     "sft": (("trl", "trainer/sft_config.py", "SFTConfig"), *SHARED),
     "dpo": (("trl", "trainer/dpo_config.py", "DPOConfig"), *SHARED),
     "grpo": (("trl", "trainer/grpo_config.py", "GRPOConfig"), *SHARED),
+    "async_grpo": (("trl", "experimental/async_grpo/async_grpo_config.py", "AsyncGRPOConfig"), *SHARED),
 }
 """By kind of training: its configuration class and those that it inherits from, by package and file."""
 
@@ -24,7 +25,7 @@ def names_in_source(kind: str) -> frozenset[str]:
     """The arguments of a kind's configuration class; none where its source cannot be had or is built otherwise.
 
     Args:
-        kind: sft, dpo or grpo.
+        kind: sft, dpo, grpo or async_grpo.
     """
     found: set[str] = set()
     for package, file, name in CLASSES[kind]:

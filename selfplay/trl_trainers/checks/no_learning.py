@@ -28,6 +28,7 @@ CHOICES: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
         "multi_objective_aggregation": ("sum_then_normalize", "normalize_then_sum"),
         "vllm_importance_sampling_mode": ("token_truncate", "token_mask", "sequence_truncate", "sequence_mask"),
     },
+    "async_grpo": {},
     "lora": {"bias": ("none", "all", "lora_only")},
 }
 """The values that there are, by kind of training and argument."""
@@ -38,7 +39,7 @@ def learning_faults(kind: str, args: Mapping[str, Any]) -> dict[str, str]:
     """The faults of such values among the arguments of a trainer, as the end of a sentence, by name.
 
     Args:
-        kind: sft, dpo or grpo, or lora for peft's arguments.
+        kind: sft, dpo, grpo or async_grpo, or lora for peft's arguments.
         args: what the recipe says.
     """
     faults = {name: _choice(args[name], known) for name, known in CHOICES[kind].items() if name in args}
@@ -85,6 +86,10 @@ def _one_token(value: Any) -> str:
     return f"{GREEDY}; leave it out" if is_number(value) and value == 1 else ""
 
 
+def _alone(value: Any) -> str:
+    return "which leaves a completion nothing to be compared with; take 2 or more" if value == 1 else ""
+
+
 def _generation(value: Any) -> str:
     settings = value if isinstance(value, Mapping) else {}
     if settings.get("do_sample") is False or settings.get("temperature") == 0:
@@ -106,4 +111,5 @@ _RULES: Mapping[str, Mapping[str, Callable[[Any], str]]] = {
         "min_p": _one_token,
         "generation_kwargs": _generation,
     },
+    "async_grpo": {"top_k": _one_token, "min_p": _one_token, "num_generations": _alone},
 }

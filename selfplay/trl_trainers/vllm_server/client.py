@@ -151,12 +151,12 @@ class RolloutClient(VLLMClient):
             further["structured_outputs"] = {"regex": structured_outputs_regex}
         if self._begins is not None:
             step, self._begins = self._begins, None
-            self._ahead = Ahead(self._drawing_of(prompts, n, further, step, 0), self._run)
+            self._ahead = Ahead(self._drawing_of(prompts, n, further, step, 0), self.draw)
             return NOTHING
         if self._drawing is None:
             self._drawing = self._begun(self._drawing_of(prompts, n, further, self._step, self._calls))
         try:
-            self._run(self._drawing)
+            self.draw(self._drawing)
         except ServerGone as fault:
             self._lost = f"{fault}; {len(self._drawing.done)} of {len(self._drawing.asked)} completions are kept"
             return NOTHING
@@ -190,7 +190,9 @@ class RolloutClient(VLLMClient):
             asked.append(shared | {"prompt": prompt} | ({"seed": seed} if sampling.get("temperature") else {}))
         return Drawing(step, asked)
 
-    def _run(self, drawing: Drawing) -> None:
+    def draw(self, drawing: Drawing) -> None:
+        """Asks for what a drawing lacks. Raises ServerGone, once nothing of it is under way any more."""
+
         def ask(asked: dict[str, Any]) -> dict[str, Any]:
             answer = self._post(f"{self.base_url}/v1/completions", json=asked, timeout=None)
             self._finished += 1
@@ -198,6 +200,18 @@ class RolloutClient(VLLMClient):
             return choice
 
         drawing.run(ask, self._server, self._weights)
+
+    def pause(self) -> None:
+        """Freezes what is being written, until `resume`. Raises ServerGone."""
+        self._post(f"{self.base_url}/pause", params={"mode": "keep"})
+
+    def resume(self) -> None:
+        """Goes on with what was frozen. Raises ServerGone."""
+        self._post(f"{self.base_url}/resume")
+
+    def end(self) -> None:
+        """Ends the server, so that nothing that it was asked is waited for any more."""
+        self._server.close()
 
     def scores(self, sequences: TokenIds) -> Logprobs:
         """The log-probability of each token but the first, under the model itself. Raises ServerGone."""

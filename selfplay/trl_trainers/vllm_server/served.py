@@ -55,6 +55,13 @@ def arguments_of(opening: ServerOpening) -> list[str]:
     return flags(settings)
 
 
+def open_server(opening: ServerOpening) -> RolloutServer:
+    """A server that answers. Raises ServerLost."""
+    server = RolloutServer(arguments_of(opening), opening.device, ",".join(opening.gpus), opening.limits)
+    server.open()
+    return server
+
+
 def _spread_over(opening: ServerOpening) -> dict[str, int]:
     """Without another word the model is spread over all of its GPUs."""
     others = math.prod(int(opening.args.get(name, 1)) for name in ("pipeline_parallel_size", "data_parallel_size"))
@@ -148,8 +155,7 @@ class ServedGeneration(ProbedGeneration):
     def _init_vllm(self) -> None:
         opening = self._opening
         if self.accelerator.is_main_process:
-            self._server = RolloutServer(arguments_of(opening), opening.device, ",".join(opening.gpus), opening.limits)
-            self._server.open()
+            self._server = open_server(opening)
             seed = derive(opening.seed, "rollouts", 0)
             self.vllm_client = RolloutClient(
                 self._server,

@@ -83,12 +83,16 @@ def test_a_window_that_holds_no_completion_is_told_of() -> None:
 
 def test_a_server_takes_gpus_from_the_trainer_and_none_of_its_memory() -> None:
     server = ["training.grpo.rollouts=server", "training.grpo.args={per_device_train_batch_size: 1}"]
-    plan = planned("qwen3-4b", *server, "training.grpo.vllm={gpus: 2, args: {tensor_parallel_size: 2}}")
+    two = "training.grpo.vllm={gpus: 2, args: {tensor_parallel_size: 2}}"
+    plan = planned("qwen3-4b", *server, two)
     rolled, step = find(plan, "rollouts"), find(plan, "grpo")
     assert (rolled.devices, step.devices) == (2, 6)
     assert rolled.limit == int(0.9 * 80 * GIB)
     assert "optimiser" not in rolled.terms
     assert "engine" not in step.terms
+    by_async = ["training.grpo.trainer=async_grpo", "training.grpo.max_staleness=2", "training.grpo.top_up=0"]
+    overlapped = planned("qwen3-4b", *server, *by_async, two)
+    assert (find(overlapped, "rollouts").devices, find(overlapped, "grpo").devices) == (2, 6)
     beside = find(planned("qwen3-4b", "training.grpo.args={per_device_train_batch_size: 1}"), "rollouts")
     assert rolled.tokens == beside.tokens
     with pytest.raises(NoGPULeft, match=r"training.grpo.vllm.gpus: is 8 of 8 GPUs, which leaves none to the trainer"):

@@ -40,7 +40,8 @@ class Handler(BaseHTTPRequestHandler):
             assert asked["method"] == "take_weights"
             toy.engine.collective_rpc("reload_weights", {"weights_iterator": load_file(asked["args"][0]).items()})
             self._tell({"results": [None]})
-        elif self.path == "/reset_prefix_cache":
+        elif self.path.partition("?")[0] in ("/reset_prefix_cache", "/pause", "/resume"):
+            self.server.toy.told.append(self.path)
             self._tell({"success": True})
         elif "prompt_logprobs" in asked:
             prompts = [{"prompt_token_ids": ids} for ids in asked["prompt"]]
@@ -95,6 +96,8 @@ class ToyServer(RolloutServer):
     def __init__(self, *given: Any, **others: Any) -> None:
         super().__init__(*given, **others)
         self.requests: list[dict[str, Any]] = []
+        self.told: list[str] = []
+        """Requests that ask for nothing to be written, in order."""
         self._listener: Listener | None = None
         type(self).opened.append(self)
 
