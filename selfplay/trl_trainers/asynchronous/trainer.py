@@ -38,7 +38,8 @@ class SelfplayAsyncTrainer(library.trainer_class()):  # type: ignore[misc]
             rolled_out: figures of what was rolled out since the last time.
             others: what AsyncGRPOTrainer takes.
         """
-        super().__init__(rollout_worker=worker, weight_transfer=sent, **others)
+        # Where there is none TRL would ask the server how an adapter is to be sent, with all ranks together.
+        super().__init__(rollout_worker=worker, weight_transfer=sent or object(), **others)
         self._own_worker, self._sent, self._rolled_out = worker, sent, rolled_out
         if sent is not None:
             sent.follow(self)
