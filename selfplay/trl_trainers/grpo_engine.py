@@ -86,7 +86,7 @@ def server_opening(
 def _shared(
     job: GRPOJob, place: Placement, network: Any, tokenizer: Any, prompts: Sequence[list[int]], config: Any
 ) -> dict[str, Any]:
-    """What engines of all kinds are opened with."""
+    """All that engines of both kinds are opened with."""
     exact = number_format(job.model) == "float32" and not (config.bf16 or config.fp16)
     settings = job.rule.vllm
     return {

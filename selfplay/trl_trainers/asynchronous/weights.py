@@ -128,7 +128,7 @@ class SentWeights:
 
     @contextmanager
     def _weights(self) -> Iterator[Iterator[tuple[str, Any]]]:
-        """What TRL sends at a sync, with an adapter merged into the base."""
+        """The tensors that TRL sends at a sync, with an adapter merged into the base."""
         network = self._trainer.accelerator.unwrap_model(self._trainer.model)
         merges = hasattr(network, "merge_adapter")
         if merges:

@@ -52,7 +52,7 @@ class GroupDrawn:
         return [list(self.drawing.done[place]["token_ids"]) for place in range(len(self.drawing.asked))]
 
     def samples(self) -> list[Any]:
-        """What the trainer learns from: completions that have a reward; one without teaches nothing."""
+        """Those that the trainer learns from: completions that have a reward; one without teaches nothing."""
         known = np.array([np.nan if reward is None else reward for reward in self.rewards], dtype=float)
         scored = ~np.isnan(known)
         if not scored.any():
