@@ -16,16 +16,17 @@ from verifiers.patterns import linear
 from verifiers.wording.answer_in_text import (
     MAX_ANSWER,
     announced,
-    emphasised,
     emphasised_formula,
-    is_prose,
     last_cue,
     last_value,
     value_in_bold,
     without_bold,
 )
-from verifiers.wording.boxes import boxed_answer, boxes
+from verifiers.wording.boxes import after_last_box, boxed_answer, boxes
 from verifiers.wording.cues import CHOOSING, DENIAL, searchable, with_usual_digits
+from verifiers.wording.said_words import emphasised
+from verifiers.wording.taken_back import is_taken_back, said_instead
+from verifiers.wording.values import is_prose
 from verifiers.wording.vocabulary import changes, denies, heads
 
 __all__ = [
@@ -48,6 +49,7 @@ _FENCE = linear.compile(r"^([ \t]*)(`{3,})[ \t]*([A-Za-z0-9_+#.-]{0,20})[^\n`]*$
 
 _LEADING_CHOICE = linear.compile(r"\s*\(?([A-J])(?:[).:,。、\s]|$)")
 _ARTICLE = linear.compile(r"\s*[AI]\s(?:[a-hj-z]|i[a-rt-z])")
+_UNSEEN = frozenset("\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufeff")
 _FENCED = linear.compile(r"^`{3}[a-z]{0,10}\n([^`\n]{1,200})\n`{3}$")
 _QUOTED = linear.compile(r"^>\s?(\*\*[^*\n]{1,200}\*\*)$")
 _HEADED = linear.compile(r"^[_#\s]{0,4}([A-Za-z]{3,20}(?: [A-Za-z]{1,20}){0,4})_{0,2}\s?([:=])_{0,2}\s([^\n]{1,100})$")
@@ -87,13 +89,19 @@ def tagged(text: str) -> str:
     return inner or text
 
 
-def _said_after_box(text: str) -> str | None:
-    """Returns the value that a "final answer is" announces below the last box; None where there is none."""
-    at = max(text.rfind("inal answer"), text.rfind("inal Answer"))
-    if at < 1 or at < max(text.rfind("boxed"), text.rfind("fbox")) or at < boxes(text)[-1][1]:
-        return None
-    said = announced(searchable(text[at - 1 :]))
-    return said if said is not None and any(map(str.isdigit, said)) and not is_prose(said) else None
+def _boxed_or_said_after(text: str, boxed: str) -> Extracted:
+    """Returns the answer of a text with a box: what a "final answer is" announces below the last box, or what is said
+    in the place of a box that is taken back; else what is in the box."""
+    after = after_last_box(text)
+    if any(map(str.isalpha, after)):
+        if is_taken_back(after):
+            instead = searchable(said_instead(after))
+            said = announced(instead) or last_value(instead[-MAX_ANSWER:])
+            return Extracted(said) if said else Extracted(None, "the last box is taken back")
+        at = max(after.rfind("inal answer"), after.rfind("inal Answer"))
+        said = announced(searchable(after[at - 1 :])) if at > 0 else None
+        boxed = said if said is not None and any(map(str.isdigit, said)) and not is_prose(said) else boxed
+    return Extracted(boxed) if boxed.strip() else Extracted(None, "the last box is empty")
 
 
 def without_heading(text: str) -> str:
@@ -112,6 +120,16 @@ def _with_plain_fractions(text: str) -> str:
     return "".join(f" {now}" if len(now) > 1 and before.isdigit() else now for before, now in pairwise(["", *plain]))
 
 
+def _with_broken_numbers(text: str) -> str:
+    """Marks what nobody sees between two digits: they are no one number, nor is either a number of its own."""
+    if text.isascii() or _UNSEEN.isdisjoint(text):
+        return text
+    sides = zip(f" {text}", text, f"{text[1:]} ", strict=False)
+    return "".join(
+        "\ufffd" if char in _UNSEEN and before.isdigit() and after.isdigit() else char for before, char, after in sides
+    )
+
+
 def _is_fraction(char: str) -> bool:
     return char > "\x7f" and decomposition(char).startswith("<fraction>")
 
@@ -122,10 +140,9 @@ def math_answer(text: str) -> Extracted:
     text = tagged(text)
     boxed = boxed_answer(text)
     if boxed is not None:
-        boxed = _said_after_box(text) or boxed
-        return Extracted(boxed) if boxed.strip() else Extracted(None, "the last box is empty")
+        return _boxed_or_said_after(text, boxed)
     text = text if text[:1] != ">" else _QUOTED.sub(r"\1", text)
-    plain = _with_plain_fractions(with_usual_digits(searchable(text.strip())))
+    plain = _with_broken_numbers(_with_plain_fractions(with_usual_digits(searchable(text.strip()))))
     text = _FENCED.sub(r"\1", plain.replace("\u2212", "-"))
     if not text:
         return Extracted(None, "there is no text after the thinking")
@@ -152,7 +169,7 @@ _MARKUP = linear.compile(
     r"\\(?:textbf|textrm|textit|text|mathrm|mbox|mathbf|boldsymbol|bf|rm|left|right|qquad|quad|[,;:!~ ])|[{}$*_~]"
 )
 _CHOICE_BOX = linear.compile(
-    r"(?:(?:option|choice|answer)\s*:?\s*)?(?:\(\s?([A-J])\s?\)|([A-J])\s?[.):])\s*(.*)",
+    r"(?:(?:option|choice|answer)\s*:?\s*)?(?:\(\s?([A-J])\s?\)|([A-J])\s?[.):])(?:\s+(.*)|([^\s\d].*)?)",
     linear.IGNORECASE | linear.DOTALL,
 )
 _CLAUSE_PART = linear.compile(r"[.!?,;\n。，；:：]")
@@ -234,7 +251,7 @@ def _boxed_letter(boxed: str) -> str | None:
     found = _CHOICE_BOX.fullmatch(plain if not plain[-1:].isalpha() or len(plain) > 20 else f"{plain})")
     if found is None:
         return None
-    letter, rest = found.group(1) or found.group(2), found.group(3)
+    letter, rest = found.group(1) or found.group(2), found.group(3) or found.group(4) or ""
     if not letter.isupper() or denies(rest) or _CHOICE_ALONE.search(rest) or _SAID_OF_IT.match(rest):
         return None
     return letter

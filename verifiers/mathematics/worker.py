@@ -23,6 +23,7 @@ from verifiers.extraction import (
 )
 from verifiers.mathematics.comparing import second_reading, symbolic
 from verifiers.mathematics.comparing.compare import same
+from verifiers.mathematics.comparing.measures import is_hour_of
 from verifiers.mathematics.reading.form import fault_of
 from verifiers.mathematics.reading.forms import form_of
 from verifiers.mathematics.reading.numerals import with_decimal_points
@@ -30,7 +31,8 @@ from verifiers.mathematics.reading.spelling import squeezed
 from verifiers.mathematics.said_values import value_said
 from verifiers.patterns import linear
 from verifiers.pool.serving import serve
-from verifiers.wording.answer_in_text import YES_OR_NO, last_cue, word_in_bold, yes_or_no
+from verifiers.wording.answer_in_text import last_cue
+from verifiers.wording.said_words import YES_OR_NO, word_in_bold, yes_or_no
 
 Question = Mapping[str, Any]
 Reply = dict[str, Any]
@@ -69,7 +71,13 @@ def _judge(question: Question) -> Reply:
         return {"status": "no_answer", "reason": reason}
     option = _GOLD_OPTION.match(gold) if _GOLD_CHOICE.match(found) else None
     gold = gold if option is None else option.group(1)
-    rules = _by_rules(found, gold, question)
+    rules = {"equal": False} if _is_no_option(found, gold) else _by_rules(found, gold, question)
+    if (
+        not rules["equal"]
+        and not question["library"]
+        and is_hour_of(*(_form(_shown(one, question)) for one in (found, gold)))
+    ):
+        rules = {"equal": True}
     if not rules["equal"] and not question["library"] and ("=" in found or "equiv" in found or "≡" in found):
         said = value_said(found, _form(_shown(gold, question)), lambda text: _form(_shown(text, question)))
         if said != found:
@@ -79,6 +87,11 @@ def _judge(question: Question) -> Reply:
         if (one, other) != (found, gold) and _by_rules(one, other, question)["equal"]:
             rules = {"equal": True}
     return {"answer": found, "gold": gold, **_faults_told(found, gold, rules)}
+
+
+def _is_no_option(found: str, gold: str) -> bool:
+    """Tells whether an answer to a question for a letter is something else, in which the letter stands: C1, 2C."""
+    return _GOLD_CHOICE.match(gold) is not None and any(map(str.isdigit, found)) and "\\begin" not in found
 
 
 def _rules(question: Question) -> Reply:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from verifiers.patterns import linear
-from verifiers.wording.answer_in_text import UNIT_AFTER
+from verifiers.wording.values import UNIT_AFTER
 from verifiers.wording.vocabulary import names_things
 
 _BOX_TOKENS = linear.compile(r"\\(?:boxed|fbox|framebox)\s{0,8}\{|\\.|[{}]", linear.DOTALL)
@@ -100,6 +100,14 @@ def boxed_answer(text: str) -> str | None:
     return (r" \text{ or } " if alternatives else " , ").join(contents) + (
         "%" if unit and "%" not in contents[-1] else ""
     )
+
+
+def after_last_box(text: str) -> str:
+    """Returns what stands behind the last box; nothing where there is no box."""
+    if "\\\\boxed" in text:
+        text = _ESCAPED_TWICE.sub(r"\\", text)
+    found = boxes(text)
+    return text[found[-1][1] :] if found else ""
 
 
 def _with_surroundings(text: str, box: tuple[int, int, str]) -> str:

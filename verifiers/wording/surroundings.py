@@ -6,6 +6,7 @@ from verifiers.patterns import linear
 from verifiers.wording.cues import ALTERNATIVE, BOUND_AFTER, BOUND_BEFORE, DENIAL
 from verifiers.wording.vocabulary import (
     BEFORE,
+    DENYING,
     LIMITING,
     QUANTITIES,
     SCALING,
@@ -17,11 +18,16 @@ from verifiers.wording.vocabulary import (
     words_of,
 )
 
+SENTENCE_END = linear.compile(r"\n|。|[.!?](?=\s|$)")
 _CLAUSE_END = linear.compile(
     r"[,;:(—–!?。，；]|\.(?:\s|$)|\b(?:because|since|which|where|who|as|so|when|while|that|after|before|by|from|and|but|with|for)\b"
 )
 _VERB = linear.compile(
     r"\b(?:is|are|was|were|be|been|equals?|gives?|gets?|have|has|had|makes?|costs?|needs?|needed|takes?|leaves?|total)\b|[=:,]"
+)
+_CLAUSE_BEGUN = linear.compile(
+    r"[,;:.!?(—\n]|\b(?:so|thus|therefore|hence|then|and|but|because|since|which|means|implies)\b",
+    linear.IGNORECASE,
 )
 _SET_AGAINST = linear.compile(
     r"[\s,(]*(?:and |but )?(?:not|rather than|instead of) (?:an? |the )?[\s$(*]*(?:[-+]?\d|[A-J]\b)", linear.IGNORECASE
@@ -45,6 +51,7 @@ _MARKS = frozenset(("x", "k"))
 """Letters that are "times" and "thousand" right beside a value, and else unknowns."""
 _SIGNS = r"< > ≠ ≤ ≥ ± != \ne \neq \le \leq \ge \geq \pm \lt \gt"
 _COMPARING = tuple(_SIGNS.split())
+_TAKING_BACK = DENYING | SUPPOSING
 _MULTIPLYING = frozenset(("twice", "half", "double", "triple"))
 _BREAK = linear.compile(r"[.!?;\n。；,，]\s|\n")
 
@@ -112,3 +119,15 @@ def stands_plainly(before: str) -> bool:
     return not any(word in BEFORE for word in window[-1:]) and not any(
         word in BEFORE - STEPS - _MARKS for word in window[-2:-1]
     )
+
+
+def is_doubted(before: str) -> bool:
+    """Tells whether the clause that announces an answer takes it back: "I doubt that the answer is"."""
+    if (
+        _TAKING_BACK.isdisjoint(before.lower().replace(",", " ").split())
+        and "n't" not in before
+        and "n’t" not in before
+    ):
+        return False
+    clause = _CLAUSE_BEGUN.split(before)[-1]
+    return denies(clause) or any(word in SUPPOSING for word in words_of(clause))

@@ -29,7 +29,13 @@ from verifiers.mathematics.comparing.names import (
     with_constants_of,
     without_names,
 )
-from verifiers.mathematics.comparing.numbers import decimal_digits, decimal_places, is_rounding, numbers_agree
+from verifiers.mathematics.comparing.numbers import (
+    decimal_digits,
+    decimal_places,
+    is_coarse,
+    is_rounding,
+    numbers_agree,
+)
 from verifiers.mathematics.comparing.residues import same_whole
 from verifiers.mathematics.comparing.words import bare, letters_chosen, other_symbols, said_alike, words
 from verifiers.mathematics.reading.form import Form, Judge, is_constant
@@ -166,7 +172,7 @@ def _holds(chain: Form, judge: Judge) -> bool | None:
 
 def _is_link(left: Form, right: Form, operator: str, judge: Judge) -> bool | None:
     if operator == "~" or (decimal_places(right) or 0) > 1:
-        rounded = _any_of((is_rounding(left, right), is_rounding(right, left)))
+        rounded = _any_of((is_rounding(left, right), None if is_coarse(left) else is_rounding(right, left)))
         if rounded or (rounded is False and operator == "~" and is_constant(left) and is_constant(right)):
             return rounded
     return same(left, right, judge)

@@ -82,12 +82,26 @@ def _times(form: Form, factor: Node | None, exact: Fraction | None = None) -> Fo
 
 
 def same_time(first: Form, second: Form) -> bool:
-    """Compares a time of day with another, or with one that lacks am or pm."""
+    """Compares a time of day with another, or with one of 24 hours: 7:30 alone may be either half of the day."""
     if first.kind == second.kind:
         return first.text == second.text
     time, other = (first, second) if first.kind == "time" else (second, first)
-    hour, minute = time.text.split(":")
-    return other.text in {time.text, f"0{time.text}", f"{(int(hour) - 1) % 12 + 1}:{minute}"}
+    hour, minute = _clock(time)
+    return other.text in {f"{hour:02d}:{minute}", f"{hour}:{minute}"} - {f"{at}:{minute}" for at in range(1, 13)}
+
+
+def is_hour_of(answer: Form, asked: Form) -> bool:
+    """Tells whether a time with its half of the day answers a question for one without: 7:30 p.m. is 7:30, 5 p.m. 5."""
+    if answer.kind != "time" or asked.kind == "time" or asked.unit is not None:
+        return False
+    hour, minute = _clock(answer)
+    said = f"{(hour - 1) % 12 + 1}"
+    return asked.text in {f"{said}:{minute}", f"0{said}:{minute}"} or (asked.text == said and minute == "00")
+
+
+def _clock(time: Form) -> tuple[int, str]:
+    hour, minute = time.text.removesuffix(" h").split(":")
+    return int(hour), minute
 
 
 def as_products(first: Form, second: Form) -> Sequence[Pair] | None:

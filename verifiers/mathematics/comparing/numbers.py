@@ -67,11 +67,21 @@ def decimal_places(form: Form) -> int | None:
     )
 
 
+def is_coarse(form: Form) -> bool:
+    """Tells whether a number is one digit, to which many values are rounded."""
+    return form.number is not None and form.unit is None and len(form.text.strip("-")) == 1 and form.number != 0
+
+
 def is_rounding(value: Form, decimal: Form) -> bool | None:
-    """Tells whether a decimal of two digits or more is another value, rounded or cut; None where that isn't known."""
+    """Tells whether a decimal of two digits or more is another value, rounded or cut, or a whole number of one digit
+    the value rounded; None where that isn't known."""
     places = decimal_places(decimal)
-    if places is None or decimal.number is None or len(decimal.text.strip("-0.%")) < 2 or not is_constant(value):
+    coarse = is_coarse(decimal)
+    known = places is not None and decimal.number is not None and is_constant(value)
+    if not known or (len(decimal.text.strip("-0.%")) < 2 and not coarse):
         return None
+    assert places is not None
+    assert decimal.number is not None
     if abs(places) > _MOST_SHOWN:
         return None
     if value.number is not None:
@@ -85,4 +95,5 @@ def is_rounding(value: Form, decimal: Form) -> bool | None:
     step = 10.0**-places
     gap = abs(exact) - abs(float(decimal.number))
     off += 1e-9 * step + 1e-14 * abs(exact)
-    return exact * float(decimal.number) >= 0 and -step / 2 - off <= gap < step * (1 - 1e-9)
+    most = step / 2 + off if coarse else step * (1 - 1e-9)
+    return exact * float(decimal.number) >= 0 and -step / 2 - off <= gap < most

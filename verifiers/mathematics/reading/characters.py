@@ -19,8 +19,9 @@ _FULL_WIDTH = {chr(0xFEE0 + code): chr(code) for code in (*range(0x30, 0x3A), *r
 _CHARACTERS = str.maketrans({**_FULL_WIDTH, **{char: f"\\{name} " for char, name in _GREEK.items()}, **_COMMANDS})
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456789+-()ni", strict=True))
 _LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋ₙ", "0123456789+-n", strict=True))
-_SILENT = {char for char, command in _COMMANDS.items() if not command} - set("\u200b\u200e\ufeff")
-"""Characters that say nothing, and yet are seen, or stand for a sign, between two digits."""
+_SILENT = {char for char, command in _COMMANDS.items() if not command}
+"""Characters that say nothing, and yet may be seen, or stand for a sign, between two digits."""
+_WITHIN_NUMBERS = frozenset("0123456789.,")
 _ROOT_OF_DIGITS = linear.compile(r"√\s*(\d+)")
 
 
@@ -39,7 +40,7 @@ def _with_broken_numbers(text: str) -> str:
         return text
     runs = ["", *("".join(run) for _, run in groupby(text, _SILENT.__contains__)), ""]
     return "".join(
-        "\ufffd" if run[:1] in _SILENT and before[-1:].isdigit() and after[:1].isdigit() else run
+        "\ufffd" if run[:1] in _SILENT and before[-1:] in _WITHIN_NUMBERS and after[:1] in _WITHIN_NUMBERS else run
         for before, run, after in zip(runs, runs[1:], runs[2:], strict=False)
     )
 

@@ -126,7 +126,7 @@ def _in_words(answer: str) -> Form | None:
     """Reads times of day, two units such as 5 feet 3 inches, and numbers in words, beside their figures perhaps."""
     time = time_of_day(answer)
     if time is not None:
-        return Form("time", f"{time[0]}:{time[1]:02d}")
+        return Form("time", f"{time[0]}:{time[1]:02d} h")
     date = date_of(answer)
     if date is not None:
         return Form("text", "{}-{}-{}".format(*date))

@@ -1,0 +1,70 @@
+"""Finds answers in words: yes or no, what is in bold, what a last sentence says of its subject."""
+
+from __future__ import annotations
+
+from verifiers.patterns import linear
+from verifiers.wording.cues import DENIAL
+from verifiers.wording.surroundings import SENTENCE_END, is_doubted
+from verifiers.wording.vocabulary import SUPPOSING, changes, denies, words_of
+
+_OPENS = linear.compile(r"[\s*_]*(yes|no|true|false)[*_]*[,.;:!—–*]", linear.IGNORECASE)
+_SAID = linear.compile(
+    r"(?:\bis|\bare|\bwas|\bbe|\bequals)(?: an?| the)? "
+    r"([A-Za-z][A-Za-z'’-]{1,20}(?: [a-z][A-Za-z'’-]{1,20}){0,3})[.!\s]*$"
+)
+_EMPHASISED = linear.compile(r"(?:\*\*([^*\n]{1,60})\*\*|__([^_\n]{1,60})__)[.!\s]*$")
+IN_BOLD = linear.compile(r"\*\*([^*\n]{1,60})\*\*")
+_MARK_BETWEEN = linear.compile(r"[,;:.!?]\s")
+_SUPERLATIVE = linear.compile(r"\bthe (?:most|least)\b")
+_WORDS_ALONE = linear.compile(r"[A-Za-z][A-Za-z '’-]*")
+_STATES = linear.compile(r"\b(?:is|are|was|were|be|equals)(?: an?| the| on| in)?\s*$|:\s*$")
+YES_OR_NO = {"yes": "no", "no": "yes", "true": "false", "false": "true"}
+
+
+def emphasised(text: str) -> str | None:
+    """Returns the words in bold that end a text, as in "The day is **Tuesday**."; None where they are no statement."""
+    found = _EMPHASISED.search(text.rstrip())
+    if found is None:
+        return last_said(text.rstrip())
+    lines = text[: found.start()].rsplit("\n", 1)
+    sentence = SENTENCE_END.split(lines[-1])[-1]
+    said = found.group(1) or found.group(2)
+    if not is_stated(sentence) or denies(said) or not _STATES.search(sentence):
+        return None
+    return said.strip(" .:") or None
+
+
+def yes_or_no(text: str) -> str | None:
+    """Returns the yes, no, true or false that opens a short text, where its opposite stands nowhere."""
+    found = _OPENS.match(text)
+    if found is None or len(text) > 400:
+        return None
+    word = found.group(1).lower()
+    return None if YES_OR_NO[word] in words_of(text[found.end() :]) or "but" in words_of(text) else word
+
+
+def is_stated(sentence: str) -> bool:
+    """Tells whether a sentence neither denies nor only supposes what it says."""
+    return not denies(sentence) and not DENIAL.search(sentence) and SUPPOSING.isdisjoint(words_of(sentence))
+
+
+def word_in_bold(text: str) -> str | None:
+    """Returns the only words in bold of a last line, as in "**Navin** would earn the most."; None where its other words
+    take them back or set others beside them."""
+    line = text.rstrip().rsplit("\n", 1)[-1]
+    found = list(IN_BOLD.finditer(line))
+    if len(found) != 1:
+        return None
+    said, clause = found[0].group(1).strip(" .:"), _MARK_BETWEEN.split(line[: found[0].start()])[-1]
+    beside = _SUPERLATIVE.sub(" ", clause + line[found[0].end() :])
+    plain = is_stated(beside) and not changes(beside) and not denies(said)
+    return said if plain and _WORDS_ALONE.fullmatch(said) else None
+
+
+def last_said(text: str) -> str | None:
+    """Returns the words that a last sentence says of its subject: "The day is Saturday."."""
+    sentence = SENTENCE_END.split(text.rstrip(" .!"))[-1]
+    found = _SAID.search(sentence)
+    if found is None or not is_stated(sentence) or is_doubted(sentence):
+        return None
+    return found.group(1)

@@ -1,0 +1,156 @@
+"""Finds the values that a text holds: formulas, matrices, tuples, measures, numbers; and tells prose from notation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from verifiers.patterns import linear
+from verifiers.wording.cues import FOREIGN_LETTERS
+from verifiers.wording.unit_names import unit_named
+
+SPAN = linear.compile(
+    r"\$\$(?P<dd>[^$]+)\$\$|\$(?P<d>(?:\\\$|[^$])+)\$"
+    r"|\\\((?P<p>(?:[^\\]|\\[^()])+)\\\)|\\\[(?P<b>(?:[^\\]|\\[^\[\]])+)\\\]"
+)
+UNIT_AFTER = linear.compile(r"[\s$]{0,4}(\\?%|percent(?:age)?\b|pct\b)")
+NUMBER = (
+    r"(?:[-+]|-\\?\$)?(?:\\[dtc]?frac\s?\{[^{}]{1,40}\}\s?\{[^{}]{1,40}\}"
+    r"|\d*\ufffd[\d\ufffd.,]*|(?:\d{1,9}\s?)?√\(?\d{1,9}\)?|(?:\d{1,9}(?:\.\d{1,9})?\s?)?π(?:\s?/\s?\d{1,9})?"
+    r"|\d{1,9}\s\d{1,4}/\d{1,4}(?!\d)|\d{1,9}\s(?:out\sof|in)\s\d{1,9}(?!\d)|\d{1,2}:\d\d(?!\d)(?:\s?[apAP]\.?\s?[mM]\b)?|\d+(?::\d+){1,5}|\d+(?:,\d{1,2}){1,20}(?![\d,])|\d{1,3}(?:\.\d{3}){1,4},\d{1,9}|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?|\.\d+)"
+    r"(?:\s?(?:\\?%|percent\b|pct\b)|\s(?:hundred|thousand|million|billion|trillion|dozen|lakh|crore)s?\b)?"
+)
+VALUE = linear.compile(rf"(?<![A-Za-z0-9.]){NUMBER}")
+_LONGEST_GROUP = 200
+_WORD = linear.compile(r"[A-Za-z]{2,}")
+_DIGIT_AND_BLANK = linear.compile(r"\d\s")
+_COMMAND = linear.compile(r"\\(?:text|mbox|mathrm|textbf|textit)\s?\{[^{}]{0,200}\}|\\[A-Za-z]+")
+_ENVIRONMENT_END = linear.compile(r"\\(?:begin|end)\{[a-z]{4,11}\}(?:\{[clr|]{0,9}\})?")
+_NOTATION = (
+    "and or sqrt pi sin cos tan cot sec csc log ln exp percent percentage pct degrees degree cents cent "
+    "dollars dollar cm mm km inches inch feet ft units unit text mbox mathrm frac dfrac tfrac left right "
+    "infty cup cap in pm times cdot theta alpha beta begin end pmatrix bmatrix matrix oo inf arcsin arccos "
+    "arctan am pm array cases tr det gcd lcm mod setminus emptyset mathbb ge le geq leq neq"
+)
+_NOT_PROSE = frozenset(_NOTATION.split())
+_OPENING_WORDS = (
+    "thus so hence therefore then finally since because answer result ainsi donc alors portanto logo entonces luego "
+    "daher also somit folglich quindi dunque sonuç dolayısıyla böylece zatem dus alltså deci tedy jadi maka"
+)
+_OPENERS = frozenset(_OPENING_WORDS.split())
+_MEASURE = linear.compile(
+    r"[$*]{0,4}[ ~]?[$*]{0,2}((?:(?:square|cubic|sq\.?|cu\.?) )?[A-Za-z]{1,14}(?:(?: per |/)[A-Za-z]{1,14}){0,2})"
+    r"(\^\{?[23]|[²³])?(?![A-Za-z'’])"
+)
+_POWERS = {"2": "^2", "3": "^3", "²": "^2", "³": "^3"}
+_WORD_OF_MEASURE = linear.compile(r"[A-Za-z]+")
+_MEASURE_WORDS = frozenset(("square", "cubic", "sq", "cu", "per"))
+_MEASURE_LETTERS = frozenset("mgshLNJWVK")
+_NO_MEASURE = frozenset(("in", "won", "bar", "pa", "min", "mi"))
+"""Symbols that are words as well."""
+
+
+class Item(NamedTuple):
+    """A value in a text."""
+
+    start: int
+    end: int
+    body: str
+
+
+def is_prose(text: str) -> bool:
+    """Tells whether words stand around the answer, so that it has to be looked for."""
+    outside = SPAN.sub(lambda span: " " if is_formula(span.group()) else span.group(), text)
+    has_span = len(outside) != len(text)
+    words = [word for word in _WORD.findall(_without_commands(outside)) if word.lower() not in _NOT_PROSE]
+    foreign = not outside.isascii() and (
+        FOREIGN_LETTERS.search(outside) is not None or " è " in outside or " é " in outside
+    )
+    if words and words[0].lower() in _OPENERS:
+        return True
+    if foreign:
+        return True
+    return len(words) > (0 if has_span else 1) or (bool(words) and bool(_DIGIT_AND_BLANK.search(outside)))
+
+
+def _without_commands(text: str) -> str:
+    text = _ENVIRONMENT_END.sub(" ", text)
+    return _COMMAND.sub(" ", text)
+
+
+def is_formula(span: str) -> bool:
+    """Tells formulas from the text between two prices: "$5 for each, which makes $"."""
+    words = _WORD.findall(_without_commands(span))
+    return sum(word.lower() not in _NOT_PROSE and not (word.isupper() and len(word) < 4) for word in words) < 3
+
+
+def measure_after(text: str) -> str:
+    """Returns the measure that follows a value at once, as in " square feet wide", as LaTeX; else nothing."""
+    found = _MEASURE.match(text)
+    if found is None:
+        return ""
+    known = [name for name in _WORD_OF_MEASURE.findall(found.group(1)) if name not in _MEASURE_WORDS]
+    power = _POWERS.get((found.group(2) or "")[-1:], "")
+    return rf"\text{{ {found.group(1)}}}{power}" if known and all(map(_is_measure, known)) else ""
+
+
+def _is_measure(name: str) -> bool:
+    return (len(name) > 1 or name in _MEASURE_LETTERS) and name not in _NO_MEASURE and unit_named(name) is not None
+
+
+def items_of(text: str) -> list[Item]:
+    """Returns the formulas, matrices, tuples and sets, and numbers of a text, from left to right."""
+    found = [Item(span.start(), span.end(), _content(span)) for span in SPAN.finditer(text)]
+    for listed in (_environments(text), _groups(text), (_whole(match) for match in VALUE.finditer(text))):
+        taken = sorted(found)
+        at = 0
+        for item in listed:
+            while at < len(taken) and taken[at].end <= item.start:
+                at += 1
+            if at == len(taken) or item.end <= taken[at].start:
+                found.append(item)
+    return sorted(found)
+
+
+def _whole(match: linear.Match) -> Item:
+    return Item(match.start(), match.end(), match.group())
+
+
+def _environments(text: str) -> Iterator[Item]:
+    end = 0
+    while (start := text.find("\\begin{", end)) >= 0:
+        closed = text.find("}", text.find("\\end{", start))
+        if closed < start:
+            return
+        end = closed + 1
+        yield Item(start, end, text[start:end])
+
+
+def _groups(text: str) -> Iterator[Item]:
+    """Gives what stands in brackets and has a comma, and no words."""
+    end = 0
+    for start, char in enumerate(text):
+        if char in "([" or (char == "{" and text[start - 1 : start] == "\\"):
+            closed = -1 if start < end else _closed(text, start)
+            if closed > 0 and _is_list(text[start + 1 : closed]):
+                begun, end = start - (char == "{"), closed + 1
+                yield Item(begun, end, text[begun:end])
+
+
+def _is_list(inner: str) -> bool:
+    return ("," in inner or ";" in inner) and all(
+        word in _NOT_PROSE for word in _WORD.findall(_without_commands(inner))
+    )
+
+
+def _closed(text: str, start: int) -> int:
+    depth = 0
+    for at in range(start, min(start + _LONGEST_GROUP, len(text))):
+        depth += (text[at] in "([{") - (text[at] in ")]}")
+        if depth == 0:
+            return at
+    return -1
+
+
+def _content(span: linear.Match) -> str:
+    return next(group for group in span.groups() if group is not None).strip()
