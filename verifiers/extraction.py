@@ -24,7 +24,10 @@ from verifiers.wording.answer_in_text import (
 )
 from verifiers.wording.boxes import after_last_box, boxed_answer, boxes
 from verifiers.wording.cues import CHOOSING, DENIAL, searchable, with_usual_digits
+from verifiers.wording.plain_wording import in_plain_wording, without_option
 from verifiers.wording.said_words import emphasised
+from verifiers.wording.statements import stated
+from verifiers.wording.surroundings import last_sentence
 from verifiers.wording.taken_back import is_taken_back, said_instead
 from verifiers.wording.values import is_prose
 from verifiers.wording.vocabulary import changes, denies, heads
@@ -32,6 +35,7 @@ from verifiers.wording.vocabulary import changes, denies, heads
 __all__ = [
     "CYRILLIC_LETTERS",
     "Extracted",
+    "answer_in_box",
     "boxed_answer",
     "boxes",
     "choice_letter",
@@ -87,6 +91,14 @@ def tagged(text: str) -> str:
     after = text.find("boxed", end) if end >= 0 else -1
     inner = text[begun + len("<answer>") : end].strip() if begun >= 0 and after < 0 else ""
     return inner or text
+
+
+def answer_in_box(text: str) -> Extracted:
+    """Returns the answer of the last box alone; none where what follows takes it back."""
+    boxed = boxed_answer(text)
+    if boxed is None or is_taken_back(after_last_box(text)):
+        return Extracted(None, "the last box is taken back" if boxed is not None else "there is no box")
+    return Extracted(boxed)
 
 
 def _boxed_or_said_after(text: str, boxed: str) -> Extracted:
@@ -148,10 +160,12 @@ def math_answer(text: str) -> Extracted:
         return Extracted(None, "there is no text after the thinking")
     if "\\boxed{" in text:
         return Extracted(None, "the box is never closed")
+    text = in_plain_wording(text)
     said = announced(text)
+    said = stated(last_sentence(text)) if said is None else without_option(said)
     if said is not None:
         return Extracted(said) if said else Extracted(None, "what is announced is not the answer")
-    marked, text = text[-MAX_ANSWER:], without_heading(without_bold(text))
+    marked, text = text[-MAX_ANSWER:], without_option(without_heading(without_bold(text)))
     if len(text) <= MAX_ANSWER and not is_prose(text):
         closing = _LAST_IN_BOLD.search(marked)
         listed = last_value(text) if text.startswith("- ") else None
@@ -162,6 +176,9 @@ def math_answer(text: str) -> Extracted:
 
 
 _CHOICE_ALONE = linear.compile(r"(?<![A-Za-z0-9'’\\])\(?([A-J])\)?(?![A-Za-z0-9'’])")
+_CHOSEN = linear.compile(
+    r"\b(?:choose|chose|pick|picked|select|selected|option|choice|go with|answer is)[\s(*$]*$", linear.IGNORECASE
+)
 _CHOICE_GOES_ON = linear.compile(
     r"\)?\s{0,3}(?:,|/|&|(?:or|and|et|ou)\s)\s{0,3}(?:or\s|and\s)?\(?[A-J]\)?(?![A-Za-z0-9'’])"
 )
@@ -198,12 +215,22 @@ def choice_letter(text: str) -> str | None:
     for found in reversed(letters):
         begun = max((part.end() for part in _CLAUSE_PART.finditer(tail[: found.start()])), default=0)
         clause = tail[begun : found.start()]
-        if denies(clause) or DENIAL.search(clause) or _REASON.search(clause) or _ARTICLE.match(tail[found.start() :]):
+        if (
+            denies(clause)
+            or DENIAL.search(clause)
+            or _REASON.search(clause)
+            or _is_article(tail, found.start(), clause)
+        ):
             continue
         bracketed = len(letters) == 1 and found.group().startswith("(") and found.group().endswith(")")
         alone = bracketed or not _MARKUP.sub("", clause).strip(" (")
         return _settled(tail, found) if alone or CHOOSING.search(clause) else None
     return None
+
+
+def _is_article(text: str, start: int, clause: str) -> bool:
+    """Tells the A of "A circle" from an option, which a word for choosing may name: "I choose A because"."""
+    return bool(_ARTICLE.match(text[start:])) and not _CHOSEN.search(clause)
 
 
 CYRILLIC_LETTERS = dict(zip("АБВГДЕ", "ABCDEF", strict=True))

@@ -49,7 +49,7 @@ class MathVerifier(FinalAnswerVerifier):
         )
         super().__init__(comparer)
         rules = f"{percent_is_number:d}{require_box:d}"
-        self.fingerprint = f"math/12/{rules}/{deadline_s:g}/{memory_mb}/{_libraries()}"
+        self.fingerprint = f"math/13/{rules}/{deadline_s:g}/{memory_mb}/{_libraries()}"
 
     def compare(self, first: str, second: str) -> Comparison:
         """Compares two answers, symmetrically, without looking for them in a text."""
@@ -90,7 +90,7 @@ class MathVerifyVerifier(FinalAnswerVerifier):
             require_box=require_box,
         )
         super().__init__(comparer)
-        self.fingerprint = f"math_verify/4/{require_box:d}/{deadline_s:g}/{memory_mb}/{_libraries()}"
+        self.fingerprint = f"math_verify/5/{require_box:d}/{deadline_s:g}/{memory_mb}/{_libraries()}"
 
     def equal(self, first: str, second: str) -> bool:
         """Tells whether the library takes either of two answers for the other; False when that was not found out."""

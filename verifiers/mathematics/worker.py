@@ -14,7 +14,7 @@ from typing import Any
 
 from verifiers.extraction import (
     CYRILLIC_LETTERS,
-    Extracted,
+    answer_in_box,
     boxed_answer,
     choice_letter,
     cyrillic_choice,
@@ -23,7 +23,7 @@ from verifiers.extraction import (
 )
 from verifiers.mathematics.comparing import second_reading, symbolic
 from verifiers.mathematics.comparing.compare import same
-from verifiers.mathematics.comparing.measures import is_hour_of
+from verifiers.mathematics.comparing.measures import tells_more
 from verifiers.mathematics.reading.form import fault_of
 from verifiers.mathematics.reading.forms import form_of
 from verifiers.mathematics.reading.numerals import with_decimal_points
@@ -32,7 +32,7 @@ from verifiers.mathematics.said_values import value_said
 from verifiers.patterns import linear
 from verifiers.pool.serving import serve
 from verifiers.wording.answer_in_text import last_cue
-from verifiers.wording.said_words import YES_OR_NO, word_in_bold, yes_or_no
+from verifiers.wording.said_words import YES_OR_NO, said_to_be_most, word_in_bold, yes_or_no
 
 Question = Mapping[str, Any]
 Reply = dict[str, Any]
@@ -49,6 +49,14 @@ _INTEGER = linear.compile(r"-?[1-9][0-9]{0,200}")
 _SAYS_SOMETHING = linear.compile(r"[^\W_]|[^\x00-\x7f]")
 _BARE_GOLD = linear.compile(r"boxed|fbox|\$|\\\(|\\\[|answer|\bis\b")
 _DIVIDES = linear.compile(r"[/^÷]|\\[dtc]?frac|\\over|\\div|[⁻⁄∕]")
+_ALL_INTEGERS = linear.compile(
+    r"\s*\\text\s?\{\s*(?:for )?(?:all|every|any|each) (?:positive )?(?:integers?|whole numbers?|natural numbers?)"
+    r"\s*\}\s*(?=[k-q]\b)",
+    linear.IGNORECASE,
+)
+_OF_INTEGERS = linear.compile(r"[\s$]*[k-q]\s?(?:\\geq?|>|≥|\\leq?|<|≤)[\s=\d]+[\s$.]*")
+"""An inequality in a letter that stands for whole numbers."""
+_NO_LETTER = frozenset("0123456789^_+=/<>")
 _SHORT_GOLD = 60
 _MAX_ANSWER = 20_000
 
@@ -72,26 +80,33 @@ def _judge(question: Question) -> Reply:
     option = _GOLD_OPTION.match(gold) if _GOLD_CHOICE.match(found) else None
     gold = gold if option is None else option.group(1)
     rules = {"equal": False} if _is_no_option(found, gold) else _by_rules(found, gold, question)
-    if (
-        not rules["equal"]
-        and not question["library"]
-        and is_hour_of(*(_form(_shown(one, question)) for one in (found, gold)))
-    ):
-        rules = {"equal": True}
-    if not rules["equal"] and not question["library"] and ("=" in found or "equiv" in found or "≡" in found):
+    if not rules["equal"] and not question["library"]:
+        found, rules = _said_otherwise(found, gold, question, rules)
+    return {"answer": found, "gold": gold, **_faults_told(found, gold, rules)}
+
+
+def _said_otherwise(found: str, gold: str, question: Question, rules: Reply) -> tuple[str, Reply]:
+    """Looks at an answer again that is not the gold one by rules: it may say more than was asked for, the value of what
+    was asked for, or have decimal commas."""
+    if tells_more(_form(_shown(found, question)), _form(_shown(gold, question))):
+        return found, {"equal": True}
+    whole = _ALL_INTEGERS.match(found)
+    if whole is not None and _OF_INTEGERS.match(gold):
+        return found[whole.end() :], _by_rules(found[whole.end() :], gold, question)
+    if "=" in found or "equiv" in found or "≡" in found:
         said = value_said(found, _form(_shown(gold, question)), lambda text: _form(_shown(text, question)))
         if said != found:
             found, rules = said, _by_rules(said, gold, question)
-    if not rules["equal"] and "," in found + gold and not question["library"]:
+    if not rules["equal"] and "," in found + gold:
         one, other = with_decimal_points(found), with_decimal_points(gold)
         if (one, other) != (found, gold) and _by_rules(one, other, question)["equal"]:
             rules = {"equal": True}
-    return {"answer": found, "gold": gold, **_faults_told(found, gold, rules)}
+    return found, rules
 
 
 def _is_no_option(found: str, gold: str) -> bool:
     """Tells whether an answer to a question for a letter is something else, in which the letter stands: C1, 2C."""
-    return _GOLD_CHOICE.match(gold) is not None and any(map(str.isdigit, found)) and "\\begin" not in found
+    return _GOLD_CHOICE.match(gold) is not None and not _NO_LETTER.isdisjoint(found) and "\\begin" not in found
 
 
 def _rules(question: Question) -> Reply:
@@ -168,7 +183,7 @@ def _answer_in(completion: str, gold: str, box: bool) -> tuple[str | None, str]:
         letter = cyrillic_choice(text)
         if letter is not None:
             return letter, ""
-    found = Extracted(boxed_answer(text)) if box else math_answer(text)
+    found = answer_in_box(text) if box else math_answer(text)
     said = _word_said(text, gold) if _asks_for_words(gold) and boxed_answer(text) is None else None
     return (said, "") if said is not None else (found.text, found.reason)
 
@@ -177,7 +192,7 @@ def _word_said(text: str, gold: str) -> str | None:
     """Returns the word that a text without a box says, where the task's answer is a word."""
     if _asks_yes_or_no(gold):
         return yes_or_no(text)
-    return None if last_cue(text) else word_in_bold(text)
+    return None if last_cue(text) else word_in_bold(text) or said_to_be_most(text)
 
 
 @lru_cache(1024)

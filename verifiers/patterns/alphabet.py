@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 
 _BLANK, _OTHER, _LETTER, _DIGIT = 0xA0, 0x80, 0x81, 0x82
-NAMED = "’′–—…。，、：；！？√π⁻⁄∕✅答案是为≈•≤≥∈\ufffd"
+NAMED = "’′–—…。，、：；！？√π⁻⁄∕✅答案是为≈•≤≥≠\ufffd"
 _FREE = [code for code in range(0x83, 0xA0) if code != 0x85]
 _CODES = dict(zip(NAMED, _FREE, strict=False))
 _CHARACTERS = {code: char for char, code in _CODES.items()}

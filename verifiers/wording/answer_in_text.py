@@ -9,6 +9,7 @@ from verifiers.patterns import linear
 from verifiers.wording.cues import ENDING, FOREIGN_CUE, ONE_OF_SEVERAL, with_english_joints
 from verifiers.wording.number_words import number_in_words, says_otherwise, without_repetition
 from verifiers.wording.said_words import IN_BOLD, emphasised
+from verifiers.wording.statements import stated
 from verifiers.wording.surroundings import SENTENCE_END, goes_on_plainly, is_doubted, stands_plainly
 from verifiers.wording.taken_back import is_taken_back
 from verifiers.wording.unit_names import SIGNS_OF_MONEY, unit_named
@@ -18,8 +19,8 @@ from verifiers.wording.values import (
     UNIT_AFTER,
     VALUE,
     Item,
-    is_formula,
     is_prose,
+    is_value,
     items_of,
     measure_after,
 )
@@ -60,9 +61,16 @@ _MADE_OF_IT = linear.compile(
     r"\b(?:twice|half|double|triple|square|cube|opposite|negative|reciprocal|inverse)(?: of)? (?:the |this |our )?$",
     linear.IGNORECASE,
 )
+_DOMAIN = linear.compile(
+    r"\b(?:(?P<integers>(?:positive )?(?:integers|whole numbers|natural numbers))"
+    r"|(?:even|odd|prime|rational|irrational|negative|composite|square|non-?\w+) (?:integers?|numbers?|values? of)"
+    r"|primes?|multiples of \d+) (?:values of )?\$?$",
+    linear.IGNORECASE,
+)
+"""Words before an inequality that say of which numbers it speaks, other than of all real ones."""
 _ATTACHED = linear.compile(r"[A-Za-z√π]+")
 _ENDINGS_OF_NUMBERS = frozenset(("st", "nd", "rd", "th", "am", "pm", "s", "e", "E", "K", "M", "B"))
-_LISTED = linear.compile(r"(?:\s{0,3},)?\s{0,3}(?:and|or|,)\s{0,3}", linear.IGNORECASE)
+_LISTED = linear.compile(r"(?:\s{0,3},)?\s{0,3}(?:and|or|,|;)\s{0,3}", linear.IGNORECASE)
 _BULLET = linear.compile(r"[,;.]?\s{0,3}\n\s{0,4}[-•]?\s{0,3}")
 _NAMED_VALUE = linear.compile(r"(?:[A-Za-z](?:_\{?\d\}?)?|\([a-z](?:, ?[a-z])+\)) ?= ?[^=]{1,80}")
 _COUNTED = linear.compile(r"\s([A-Za-z]{2,20}(?: [A-Za-z]{2,20})?)(?:,|,? and|,? or) ")
@@ -106,8 +114,11 @@ def announced(text: str) -> str | None:
         return "" if taken_back else None
     sentence = with_english_joints(without_repetition(without_ending(sentence)))
     sentence = _ADVERB.sub("", sentence) if sentence[:1].isalpha() and " " in sentence else sentence
-    if says_otherwise(sentence):
-        return None
+    return None if says_otherwise(sentence) else stated(sentence) or _value_said(sentence)
+
+
+def _value_said(sentence: str) -> str | None:
+    """Returns the value that an announced sentence is, begins with, or ends in."""
     if not is_prose(sentence) or number_in_words(sentence) is not None:
         return sentence
     leading = _LEADING.match(sentence)
@@ -138,13 +149,13 @@ def last_value(text: str, announced: bool = False) -> str | None:
     text = text[: quantified.start()] if quantified else text
     text = text[: attained.start()] if attained and VALUE.search(text[: attained.start()]) else text
     text = with_english_joints(without_repetition(text))
-    items = [item for item in items_of(text) if is_formula(item.body)]
+    items = [item for item in items_of(text) if is_value(item.body)]
     while len(items) > 1 and (aside := _SET_ASIDE.search(text[items[-2].end : items[-1].start])):
         text, items = text[: items[-2].end + aside.start()], items[:-1]
     if not items or says_otherwise(text[items[-1].start :]):
         return None
     again = _ITS_END.match(text[items[-1].end :])
-    if len(items) > 1 and again and _says_again(text[items[-2].end : items[-1].start], again.group()):
+    if len(items) > 1 and again and _says_again(text[items[-2].end : items[-1].start], _with_unit(items[-1], again)):
         start, end = items[-2].start, items[-1].end + again.end()
         items = [*items[:-2], Item(start, end, text[start:end])]
     group = [items[-1]]
@@ -152,7 +163,8 @@ def last_value(text: str, announced: bool = False) -> str | None:
         group.insert(0, items[-len(group) - 1])
     if _is_factor(text, group[-1]) or not stands_plainly(text[max(group[0].start - 200, 0) : group[0].start]):
         return None
-    if not goes_on_plainly(text[group[-1].end :][:200]):
+    domain = _DOMAIN.search(text[max(group[0].start - 80, 0) : group[0].start])
+    if not goes_on_plainly(text[group[-1].end :][:200]) or (domain is not None and not domain.group("integers")):
         return None
     if ONE_OF_SEVERAL.search(text[max(group[0].start - 40, 0) : group[0].start]):
         return None
@@ -162,6 +174,7 @@ def last_value(text: str, announced: bool = False) -> str | None:
     unit = UNIT_AFTER.match(text, group[-1].end)
     found = [(_name_before(text, item) if named else "") + item.body for item in group]
     found[0] = f"{sign}{found[0]}" if sign in SIGNS_OF_MONEY else found[0]
+    found[0] = rf"\text{{all {domain.group('integers')} }} {found[0]}" if domain is not None else found[0]
     if either and all(VALUE.fullmatch(item.body) for item in group):
         return text[group[0].start : group[-1].end]
     found[-1] += "" if unit or UNIT_AFTER.search(found[-1]) else measure_after(text[group[-1].end :][:60])
@@ -174,6 +187,11 @@ def _is_factor(text: str, item: Item) -> bool:
     if text[item.end - 1] in ")]}$" or attached is None:
         return False
     return unit_named(attached.group()) is None and attached.group() not in _ENDINGS_OF_NUMBERS
+
+
+def _with_unit(item: Item, after: linear.Match) -> str:
+    """Returns what follows the last number of a value: the rest of a measure of two units belongs to the value."""
+    return f" {item.body.rsplit(' ', 1)[-1]}{after.group()}" if item.body[-1:].isalpha() else after.group()
 
 
 def _says_again(before: str, after: str) -> bool:

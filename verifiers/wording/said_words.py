@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from verifiers.patterns import linear
 from verifiers.wording.cues import DENIAL
-from verifiers.wording.surroundings import SENTENCE_END, is_doubted
+from verifiers.wording.surroundings import SENTENCE_END, is_doubted, last_sentence
 from verifiers.wording.vocabulary import SUPPOSING, changes, denies, words_of
 
 _OPENS = linear.compile(r"[\s*_]*(yes|no|true|false)[*_]*[,.;:!—–*]", linear.IGNORECASE)
@@ -18,6 +18,12 @@ _MARK_BETWEEN = linear.compile(r"[,;:.!?]\s")
 _SUPERLATIVE = linear.compile(r"\bthe (?:most|least)\b")
 _WORDS_ALONE = linear.compile(r"[A-Za-z][A-Za-z '’-]*")
 _STATES = linear.compile(r"\b(?:is|are|was|were|be|equals)(?: an?| the| on| in)?\s*$|:\s*$")
+_SAID_TO_BE_MOST = linear.compile(
+    r"(?:(?:So|Thus|Therefore|Hence|This means|This shows|In conclusion|We conclude|It follows)(?: that)?,? )?"
+    r"([A-Z][a-z]{1,15}(?: [A-Z][a-z]{1,15})?)"
+    r" (?:is|was|has|had|will be|will have|would be|would have|[a-z]{2,10}s|[a-z]{2,10}ed)"
+    r" the (?:[a-z]{2,12}est|most|least|only|best|worst|correct|right|winner)(?: [^,;:]{0,80})?"
+)
 YES_OR_NO = {"yes": "no", "no": "yes", "true": "false", "false": "true"}
 
 
@@ -68,3 +74,10 @@ def last_said(text: str) -> str | None:
     if found is None or not is_stated(sentence) or is_doubted(sentence):
         return None
     return found.group(1)
+
+
+def said_to_be_most(text: str) -> str | None:
+    """Returns the name that a last sentence says to be the most of all: "So Evelyn is the fastest."."""
+    sentence = last_sentence(text)
+    found = _SAID_TO_BE_MOST.fullmatch(sentence)
+    return found.group(1) if found is not None and is_stated(sentence) and not is_doubted(sentence) else None

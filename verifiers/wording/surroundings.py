@@ -47,6 +47,7 @@ _OVER_TIME = linear.compile(
 _UP_TO = linear.compile(r"\s{0,2}(?:to|through|till|until)\s[\s$*]{0,3}\d")
 _BEGINS_VALUE = linear.compile(r"\s+\$?[-\d\\]")
 _OTHERWISE = (DENIAL, ALTERNATIVE, BOUND_AFTER)
+_ASCII_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _MARKS = frozenset(("x", "k"))
 """Letters that are "times" and "thousand" right beside a value, and else unknowns."""
 _SIGNS = r"< > ≠ ≤ ≥ ± != \ne \neq \le \leq \ge \geq \pm \lt \gt"
@@ -97,6 +98,12 @@ def _is_bound(clause: str) -> bool:
     return bool(words) and (words[-1] in LIMITING or words[-1] in {"to", "than"} or words[0] in _MULTIPLYING)
 
 
+def _end_of(clause: str, size: int) -> str:
+    """Returns the last characters of a clause without the rest of a word that is cut: the "ne" of line denies nothing."""
+    end = clause[-size:]
+    return end.lstrip(_ASCII_LETTERS) if clause[-size - 1 : -size].isalpha() else end
+
+
 def stands_plainly(before: str) -> bool:
     """Tells whether what leads up to a value in its clause leaves it as it is: no bound, no denial."""
     ends = list(_BREAK.finditer(before))
@@ -104,7 +111,7 @@ def stands_plainly(before: str) -> bool:
     clause = _ERROR_IN.sub(" ", _NOT_THAT.sub(" ", clause))
     if _PERHAPS.search(clause) or any(word in SUPPOSING for word in words_of(clause)):
         return False
-    if denies(clause) or DENIAL.search(clause[-20:]) or BOUND_BEFORE.search(clause[-40:]):
+    if denies(clause) or DENIAL.search(_end_of(clause, 20)) or BOUND_BEFORE.search(_end_of(clause, 40)):
         return False
     if _is_bound(clause) or clause.rstrip(" $").endswith(_COMPARING):
         return False
@@ -131,3 +138,9 @@ def is_doubted(before: str) -> bool:
         return False
     clause = _CLAUSE_BEGUN.split(before)[-1]
     return denies(clause) or any(word in SUPPOSING for word in words_of(clause))
+
+
+def last_sentence(text: str) -> str:
+    """Returns the sentence that ends a text, without what marks it up."""
+    line = text.rstrip(" \n*_.!`").rsplit("\n", 1)[-1]
+    return SENTENCE_END.split(line)[-1].strip(" *_#>-")

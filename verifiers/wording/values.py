@@ -21,6 +21,35 @@ NUMBER = (
     r"(?:\s?(?:\\?%|percent\b|pct\b)|\s(?:hundred|thousand|million|billion|trillion|dozen|lakh|crore)s?\b)?"
 )
 VALUE = linear.compile(rf"(?<![A-Za-z0-9.]){NUMBER}")
+_MONTH = (
+    r"(?:Jan(?:uary|\.)?|Feb(?:ruary|\.)?|Mar(?:ch|\.)?|Apr(?:il|\.)?|May|June?|July?|Aug(?:ust|\.)?|Sept?(?:ember|\.)?"
+    r"|Oct(?:ober|\.)?|Nov(?:ember|\.)?|Dec(?:ember|\.)?)"
+)
+_DATE = linear.compile(
+    rf"\b{_MONTH}\s\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s\d{{4}})?(?![\w/])"
+    rf"|\b(?:the\s)?\d{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?{_MONTH}(?:,?\s\d{{4}})?(?!\w)"
+)
+_COMPOUND = linear.compile(
+    r"(?<![\w.,/])\d[\d,]{0,9}(?:\.\d{1,9})?\s?[A-Za-z]{1,12}(?:,?\s(?:and\s)?\d{1,9}(?:\.\d{1,9})?\s?[A-Za-z]{1,12}){1,3}\b"
+)
+_SPELLED = linear.compile(r"\d\s?[A-Za-z]|[a-z.]\s\d")
+_SIGNS = ("=", "<", ">", "≤", "≥", "≠", "\\le", "\\ge", "\\ne")
+_ORDERS = ("<", ">", "≤", "≥", "≠", "\\le", "\\ge", "\\ne")
+_SIGN = linear.compile(r"\\(?:leq?|geq?|neq?)|<=|>=|[=<>≤≥≠]")
+_TERM = r"(?:[0-9A-Za-z.√π²³^_!'|°]|\\(?:pi|sqrt)|\([^()=<>\n]+\)|\{[^{}=<>\n]+\})+"
+_SUM = rf"(?:[-+±]\s?)?{_TERM}(?:\s?[-+*/·×]\s?{_TERM})*"
+_RELATION = linear.compile(rf"(?<![A-Za-z0-9\\$.]){_SUM}(?:\s?(?:\\(?:leq?|geq?|neq?)|<=|>=|[=<>≤≥≠])\s?{_SUM})+")
+_LETTERS = linear.compile(r"[A-Za-z]+")
+_LEADING_WORD = linear.compile(r"[A-Za-z]{2,}\s+(?=[-+±])")
+_FUNCTION = linear.compile(r"\\?(?:arc)?(?:sin|cos|tan|cot|sec|csc|log|ln|lg|exp|sqrt|pi|max|min)")
+_SHORT = "an and as at be by do for go he if in is it me my no of on or so the to up us we am are has was"
+_WORDS = frozenset(_SHORT.split())
+_NAME = linear.compile(r"[A-Z]{2,3}|[A-Za-z](?:_\{?\w\}?)?'?|[A-Za-z]\([A-Za-z0-9, ]{1,9}\)")
+_SAYS = linear.compile(r"(?:\b(?:is|are|was|be|equals)|[:=≈])[\s*$]*$")
+_OF_CURVES = linear.compile(
+    r"\b(?:equations?|lines?|circles?|planes?|curves?|parabola|ellipse|hyperbola|locus|graph|asymptotes?|tangent|directrix"
+    r"|inequality|relation|condition)\b[^.\n]*$"
+)
 _LONGEST_GROUP = 200
 _WORD = linear.compile(r"[A-Za-z]{2,}")
 _DIGIT_AND_BLANK = linear.compile(r"\d\s")
@@ -84,6 +113,11 @@ def is_formula(span: str) -> bool:
     return sum(word.lower() not in _NOT_PROSE and not (word.isupper() and len(word) < 4) for word in words) < 3
 
 
+def is_value(body: str) -> bool:
+    """Tells a formula, a date or a measure from words between two dollar signs."""
+    return is_formula(body) or _DATE.fullmatch(body) is not None or _COMPOUND.fullmatch(body) is not None
+
+
 def measure_after(text: str) -> str:
     """Returns the measure that follows a value at once, as in " square feet wide", as LaTeX; else nothing."""
     found = _MEASURE.match(text)
@@ -101,7 +135,14 @@ def _is_measure(name: str) -> bool:
 def items_of(text: str) -> list[Item]:
     """Returns the formulas, matrices, tuples and sets, and numbers of a text, from left to right."""
     found = [Item(span.start(), span.end(), _content(span)) for span in SPAN.finditer(text)]
-    for listed in (_environments(text), _groups(text), (_whole(match) for match in VALUE.finditer(text))):
+    worded = (_dates(text), _measures(text)) if _SPELLED.search(text) else ()
+    for listed in (
+        _environments(text),
+        _relations(text),
+        *worded,
+        _groups(text),
+        (_whole(match) for match in VALUE.finditer(text)),
+    ):
         taken = sorted(found)
         at = 0
         for item in listed:
@@ -124,6 +165,49 @@ def _environments(text: str) -> Iterator[Item]:
             return
         end = closed + 1
         yield Item(start, end, text[start:end])
+
+
+def _dates(text: str) -> Iterator[Item]:
+    """Gives the days of months: March 15, 2024, and 15 March."""
+    return (_whole(match) for match in _DATE.finditer(text))
+
+
+def _measures(text: str) -> Iterator[Item]:
+    """Gives measures of two units and more of one kind: 3 hours and 20 minutes, 18 dollars and 50 cents."""
+    for match in _COMPOUND.finditer(text):
+        units = [unit_named(word) for word in _LETTERS.findall(match.group()) if word != "and"]
+        if None not in units and len({unit.dimensions for unit in units if unit is not None}) == 1:
+            yield _whole(match)
+
+
+def _relations(text: str) -> Iterator[Item]:
+    """Gives equations and inequalities without dollar signs, but for those that give a number to a name, or work one
+    out."""
+    if not any(sign in text for sign in _SIGNS):
+        return
+    for match in _RELATION.finditer(text):
+        word = _LEADING_WORD.match(match.group())
+        start = match.start() + (word.end() if word else 0)
+        body = text[start : match.end()].rstrip(". ")
+        *heads, last = (_letters_of(side.strip()) for side in _SIGN.split(body))
+        if last is None or None in heads or not any((*heads, last)):
+            continue
+        if last or any(sign in body for sign in _ORDERS) or _is_equation(text, start, body, bool(heads[-1])):
+            yield Item(start, start + len(body), body)
+
+
+def _is_equation(text: str, start: int, body: str, unknown: bool) -> bool:
+    """Tells whether an equation whose right side is a number is what a text is about, and not this number."""
+    if not unknown or _NAME.fullmatch(_SIGN.split(body)[-2].strip()):
+        return False
+    before = text[max(start - 120, 0) : start]
+    return _SAYS.search(before) is None or _OF_CURVES.search(before) is not None
+
+
+def _letters_of(side: str) -> set[str] | None:
+    """The letters that a side of a plain formula names; None where it holds a word."""
+    runs = _LETTERS.findall(_FUNCTION.sub(" ", side))
+    return None if any(len(run) > 3 or run.lower() in _WORDS for run in runs) else set("".join(runs))
 
 
 def _groups(text: str) -> Iterator[Item]:

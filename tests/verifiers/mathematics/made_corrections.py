@@ -24,7 +24,13 @@ _DENIALS = (
     "there is an error above",
     "I miscounted",
 )
-_INSTEAD = ("The answer is {}.", "The correct answer is ${}$.", "So the answer should be {}.", "We get {}.", "It is {}.")
+_INSTEAD = (
+    "The answer is {}.",
+    "The correct answer is ${}$.",
+    "So the answer should be {}.",
+    "We get {}.",
+    "It is {}.",
+)
 _REPLACED = (
     "Correction: {}",
     "Sorry, it should be {}.",

@@ -18,8 +18,10 @@ from verifiers.model import Task
 
 sys.path.insert(0, str(Path(__file__).parent))
 from made_cases import CLASSES, Case, made_cases
+from made_corrections import CORRECTIONS
 from made_endings import ENDINGS
 from made_notations import NOTATIONS, made_notations
+from made_prose import PROSE
 from made_readings import READINGS
 from written_cases import RIGHT, WRONG
 
@@ -68,6 +70,23 @@ def test_readings_made_by_rules(math: MathVerifier, name: str) -> None:
 @pytest.mark.parametrize("name", ENDINGS)
 def test_endings_made_by_rules(math: MathVerifier, name: str) -> None:
     assert misjudged(math, list(ENDINGS[name](random.Random(0)))) == []
+
+
+@pytest.mark.parametrize("name", CORRECTIONS)
+def test_what_is_taken_back_or_not_whole(math: MathVerifier, name: str) -> None:
+    assert misjudged(math, list(CORRECTIONS[name](random.Random(0)))) == []
+
+
+@pytest.mark.parametrize("name", PROSE)
+def test_statements_made_by_rules(math: MathVerifier, name: str) -> None:
+    assert misjudged(math, list(PROSE[name](random.Random(0)))) == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [*PROSE, *CORRECTIONS])
+def test_many_statements_made_by_rules(math: MathVerifier, name: str) -> None:
+    maker = (PROSE | CORRECTIONS)[name]
+    assert misjudged(math, [case for seed in range(1, 12) for case in maker(random.Random(seed))]) == []
 
 
 def test_every_number_below_a_hundred_may_be_said(math: MathVerifier) -> None:

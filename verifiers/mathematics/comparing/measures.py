@@ -21,6 +21,7 @@ from verifiers.wording.unit_names import (
 
 _CLOCK = linear.compile(r"\d{1,2}:[0-5]\d")
 _MOLAR = linear.compile(r'(\d{1,9}(?:\.\d{1,9})?)"?(m?)M"?')
+_DAY = linear.compile(r"\d{1,4}-\d{1,2}-(\d{1,2})")
 _ONE = Form("number", "1", number=Fraction(1), node=("num", "1"))
 
 _SAME_SIGN = ({DEGREE, CELSIUS}, {DEGREE, FAHRENHEIT}, {SIGNS_OF_MONEY["£"], unit_named("pound")})
@@ -90,8 +91,12 @@ def same_time(first: Form, second: Form) -> bool:
     return other.text in {f"{hour:02d}:{minute}", f"{hour}:{minute}"} - {f"{at}:{minute}" for at in range(1, 13)}
 
 
-def is_hour_of(answer: Form, asked: Form) -> bool:
-    """Tells whether a time with its half of the day answers a question for one without: 7:30 p.m. is 7:30, 5 p.m. 5."""
+def tells_more(answer: Form, asked: Form) -> bool:
+    """Tells whether a time with its half of the day answers a question for one without, 7:30 p.m. for 7:30, 5 p.m. for
+    5, or a date one for its day."""
+    if answer.kind == "text" and asked.number is not None:
+        day = _DAY.fullmatch(answer.text)
+        return day is not None and asked.text == day.group(1)
     if answer.kind != "time" or asked.kind == "time" or asked.unit is not None:
         return False
     hour, minute = _clock(answer)
