@@ -99,7 +99,7 @@ def _is_bound(clause: str) -> bool:
 
 
 def _end_of(clause: str, size: int) -> str:
-    """Returns the last characters of a clause without the rest of a word that is cut: the "ne" of line denies nothing."""
+    """Returns the last characters of a clause without the rest of a word that is cut: the ne of line denies nothing."""
     end = clause[-size:]
     return end.lstrip(_ASCII_LETTERS) if clause[-size - 1 : -size].isalpha() else end
 
