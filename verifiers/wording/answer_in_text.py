@@ -18,7 +18,7 @@ from verifiers.wording.values import (
     SPAN,
     UNIT_AFTER,
     VALUE,
-    Item,
+    ValueInText,
     is_prose,
     is_value,
     items_of,
@@ -157,7 +157,7 @@ def last_value(text: str, announced: bool = False) -> str | None:
     again = _ITS_END.match(text[items[-1].end :])
     if len(items) > 1 and again and _says_again(text[items[-2].end : items[-1].start], _with_unit(items[-1], again)):
         start, end = items[-2].start, items[-1].end + again.end()
-        items = [*items[:-2], Item(start, end, text[start:end])]
+        items = [*items[:-2], ValueInText(start, end, text[start:end])]
     group = [items[-1]]
     while len(group) < min(len(items), 50) and _belongs(text, items[-len(group) - 1], group, announced):
         group.insert(0, items[-len(group) - 1])
@@ -181,7 +181,7 @@ def last_value(text: str, announced: bool = False) -> str | None:
     return (r" \text{ or } " if either else " , ").join(found) + ("%" if unit and "%" not in found[-1] else "")
 
 
-def _is_factor(text: str, item: Item) -> bool:
+def _is_factor(text: str, item: ValueInText) -> bool:
     """Tells whether a bare value is only the factor of what is written at it: 5y, 8π, 5ab. So 5cm and 5th are none."""
     attached = _ATTACHED.match(text, item.end)
     if text[item.end - 1] in ")]}$" or attached is None:
@@ -189,7 +189,7 @@ def _is_factor(text: str, item: Item) -> bool:
     return unit_named(attached.group()) is None and attached.group() not in _ENDINGS_OF_NUMBERS
 
 
-def _with_unit(item: Item, after: linear.Match) -> str:
+def _with_unit(item: ValueInText, after: linear.Match) -> str:
     """Returns what follows the last number of a value: the rest of a measure of two units belongs to the value."""
     return f" {item.body.rsplit(' ', 1)[-1]}{after.group()}" if item.body[-1:].isalpha() else after.group()
 
@@ -224,12 +224,12 @@ def emphasised_formula(text: str) -> str | None:
     return said if formula and said is not None and not is_prose(said) else None
 
 
-def _name_before(text: str, item: Item) -> str:
+def _name_before(text: str, item: ValueInText) -> str:
     name = _NAMED.search(text[max(item.start - 12, 0) : item.start])
     return name.group(1) if name else ""
 
 
-def _belongs(text: str, item: Item, group: list[Item], announced: bool) -> bool:
+def _belongs(text: str, item: ValueInText, group: list[ValueInText], announced: bool) -> bool:
     """Tells whether a value is listed together with those that follow it."""
     between = text[item.end : group[0].start - len(_name_before(text, group[0]))].replace("*", "")
     if (

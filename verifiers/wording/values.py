@@ -79,7 +79,7 @@ _NO_MEASURE = frozenset(("in", "won", "bar", "pa", "min", "mi"))
 """Symbols that are words as well."""
 
 
-class Item(NamedTuple):
+class ValueInText(NamedTuple):
     """A value in a text."""
 
     start: int
@@ -132,9 +132,9 @@ def _is_measure(name: str) -> bool:
     return (len(name) > 1 or name in _MEASURE_LETTERS) and name not in _NO_MEASURE and unit_named(name) is not None
 
 
-def items_of(text: str) -> list[Item]:
+def items_of(text: str) -> list[ValueInText]:
     """Returns the formulas, matrices, tuples and sets, and numbers of a text, from left to right."""
-    found = [Item(span.start(), span.end(), _content(span)) for span in SPAN.finditer(text)]
+    found = [ValueInText(span.start(), span.end(), _content(span)) for span in SPAN.finditer(text)]
     worded = (_dates(text), _measures(text)) if _SPELLED.search(text) else ()
     for listed in (
         _environments(text),
@@ -153,26 +153,26 @@ def items_of(text: str) -> list[Item]:
     return sorted(found)
 
 
-def _whole(match: linear.Match) -> Item:
-    return Item(match.start(), match.end(), match.group())
+def _whole(match: linear.Match) -> ValueInText:
+    return ValueInText(match.start(), match.end(), match.group())
 
 
-def _environments(text: str) -> Iterator[Item]:
+def _environments(text: str) -> Iterator[ValueInText]:
     end = 0
     while (start := text.find("\\begin{", end)) >= 0:
         closed = text.find("}", text.find("\\end{", start))
         if closed < start:
             return
         end = closed + 1
-        yield Item(start, end, text[start:end])
+        yield ValueInText(start, end, text[start:end])
 
 
-def _dates(text: str) -> Iterator[Item]:
+def _dates(text: str) -> Iterator[ValueInText]:
     """Gives the days of months: March 15, 2024, and 15 March."""
     return (_whole(match) for match in _DATE.finditer(text))
 
 
-def _measures(text: str) -> Iterator[Item]:
+def _measures(text: str) -> Iterator[ValueInText]:
     """Gives measures of two units and more of one kind: 3 hours and 20 minutes, 18 dollars and 50 cents."""
     for match in _COMPOUND.finditer(text):
         units = [unit_named(word) for word in _LETTERS.findall(match.group()) if word != "and"]
@@ -180,7 +180,7 @@ def _measures(text: str) -> Iterator[Item]:
             yield _whole(match)
 
 
-def _relations(text: str) -> Iterator[Item]:
+def _relations(text: str) -> Iterator[ValueInText]:
     """Gives equations and inequalities without dollar signs, but for those that give a number to a name, or work one
     out."""
     if not any(sign in text for sign in _SIGNS):
@@ -193,7 +193,7 @@ def _relations(text: str) -> Iterator[Item]:
         if last is None or None in heads or not any((*heads, last)):
             continue
         if last or any(sign in body for sign in _ORDERS) or _is_equation(text, start, body, bool(heads[-1])):
-            yield Item(start, start + len(body), body)
+            yield ValueInText(start, start + len(body), body)
 
 
 def _is_equation(text: str, start: int, body: str, unknown: bool) -> bool:
@@ -210,7 +210,7 @@ def _letters_of(side: str) -> set[str] | None:
     return None if any(len(run) > 3 or run.lower() in _WORDS for run in runs) else set("".join(runs))
 
 
-def _groups(text: str) -> Iterator[Item]:
+def _groups(text: str) -> Iterator[ValueInText]:
     """Gives what stands in brackets and has a comma, and no words."""
     end = 0
     for start, char in enumerate(text):
@@ -218,7 +218,7 @@ def _groups(text: str) -> Iterator[Item]:
             closed = -1 if start < end else _closed(text, start)
             if closed > 0 and _is_list(text[start + 1 : closed]):
                 begun, end = start - (char == "{"), closed + 1
-                yield Item(begun, end, text[begun:end])
+                yield ValueInText(begun, end, text[begun:end])
 
 
 def _is_list(inner: str) -> bool:
