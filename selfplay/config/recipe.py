@@ -67,6 +67,9 @@ class ComputeSettings(Section):
     gradients and the optimizer's states alone, zero3 weights, too (`promptcot[zero]`)."""
     offload: bool = False
     """sharding: zero2 or zero3: gradients and the optimizer's states lie in the host's memory, where it also steps."""
+    sequence_parallel: Annotated[int, Field(ge=1, le=64)] = 1
+    """Workers over which each sequence of a training by maximum likelihood (p, q, sft, rft) is cut, for long thinking:
+    a divisor of the workers and of the model's key heads; 1 cuts none."""
     masters: Literal["all", "newest"] = "all"
     """Float32 weights that stay on disk: of each training, or only those that the run may still need."""
     private: bool = False
@@ -78,7 +81,27 @@ class ComputeSettings(Section):
             raise ValueError(f"offload is DeepSpeed's, but sharding is {self.sharding}; set sharding to zero2 or zero3")
         return self
 
+    @model_validator(mode="after")
+    def _sequences_can_be_cut(self) -> ComputeSettings:
+        ranks = self.sequence_parallel
+        if self.workers % ranks:
+            raise ValueError(
+                f"sequence_parallel is {ranks}, but {self.workers} workers make no groups of {ranks}; make workers a "
+                "multiple of it"
+            )
+        if ranks > 1 and self.executor == "ray" and self.ray.on_loss == "rest":
+            raise ValueError(
+                "sequence_parallel cuts sequences over as many workers as it says, and ray.on_loss is rest, which goes "
+                "on with any number; set on_loss to wait"
+            )
+        return self
 
+
+UNCUT = {
+    "grpo": "TRL makes its inputs within the trainer, after they would be cut",
+    "dpo": "nothing in TRL's trainer sees to losses of pairs that are cut",
+}
+"""Rules whose sequences stay whole on each worker, and why."""
 NOT_FOR_DOMAINS = ("round", "score", "rollouts", "suite")
 """Names of figures that stand beside those of domains, in the rows of a selection and in the metrics of evaluations."""
 ASSERTS = "selfplay.suites.asserts:AssertsVerifier"
@@ -338,6 +361,12 @@ class Recipe(Section):
             raise ValueError(
                 "compute.ray.on_loss is rest, but each rank of grpo draws rollouts of its own, which fewer ranks would "
                 "not draw again; set it to wait"
+            )
+        if self.compute.sequence_parallel > 1 and self.training.rounds and self.training.algorithm in UNCUT:
+            raise ValueError(
+                f"compute.sequence_parallel is {self.compute.sequence_parallel}, but training.algorithm is "
+                f"{self.training.algorithm}: {UNCUT[self.training.algorithm]}; set sequence_parallel to 1, or take "
+                "sft, rft or continued_sft"
             )
         unknown = sorted(set(self.synthesis.concepts) - set(self.domains))
         if unknown:

@@ -116,7 +116,7 @@ def load_fresh(model: ModelRef, quantised: Callable[[Any], Any] | None = None, e
         how["config"] = configuration(model)
     if quantised is not None:
         how["quantization_config"] = quantised(getattr(torch, number_format(model)))
-    network = _room_for(model) if empty else load_network(AutoModelForCausalLM, model.path, model.revision, **how)
+    network = room_for(model) if empty else load_network(AutoModelForCausalLM, model.path, model.revision, **how)
     tokenizer = load_tokenizer(model)
     # A checkpoint's sampling defaults (a repetition penalty, say) would make samples of another distribution.
     own = network.generation_config
@@ -126,7 +126,7 @@ def load_fresh(model: ModelRef, quantised: Callable[[Any], Any] | None = None, e
     return network, tokenizer
 
 
-def _room_for(model: ModelRef) -> Any:
+def room_for(model: ModelRef) -> Any:
     """A network in float32 whose weights nobody has written yet, so that they take no memory; its buffers are right."""
     import torch
     from accelerate import init_empty_weights

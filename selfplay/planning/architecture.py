@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,20 @@ ATTENTION, MLP, ROUTER = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj",
 """Names of linear layers; peft's `all-linear` is all of them."""
 LARGEST = 2**40
 """No size in a configuration is larger."""
+
+
+def cut_fault(ranks: int, heads: int, key_heads: int) -> str:
+    """Why sequences of a model cannot be cut over ranks, as the end of a sentence; empty where they can.
+
+    Args:
+        ranks: over which each sequence is cut.
+        heads: of the model's attention.
+        key_heads: of its keys and values.
+    """
+    common = math.gcd(heads, key_heads)
+    if common % ranks == 0:
+        return ""
+    return f"is {ranks}, but ranks cannot have equal parts of {key_heads} key heads; set it to a divisor of {common}"
 
 
 class UnknownArchitecture(UserError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from selfplay.config.errors import UserError
 from selfplay.config.recipe import ComputeSettings, EngineSettings
 from selfplay.config.section import SamplingSettings
 from selfplay.config.training import GRPORule
-from selfplay.planning.architecture import Architecture
+from selfplay.planning.architecture import Architecture, cut_fault
 from selfplay.planning.machine import Machine
 from selfplay.planning.memory import (
     BRAIN,
@@ -38,7 +39,7 @@ LARGEST_WINDOW = 1 << 20
 """Tokens to which a model may be stretched, by YaRN say."""
 LIBRARIES = 3 * 2**30
 """Host memory of a worker's libraries."""
-SHARDING = "compute.sharding"
+SHARDING, CUT = "compute.sharding", "compute.sequence_parallel"
 ZERO = {"zero2": 2, "zero3": 3}
 STATES = {
     **dict.fromkeys(("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "adamw_torch_8bit"), 2.0),
@@ -60,8 +61,18 @@ class Needs:
         """`engine` and `compute` are the recipe's sections."""
         self.machine, self.rates, self._engine = machine, rates, engine
         self._sharding, self._offload = compute.sharding, compute.offload
+        self._sequence_parallel = compute.sequence_parallel
         self.ranks = engine.ranks
         self.workers = max(machine.devices // self.ranks, 1) if machine.device == "cuda" else machine.devices
+
+    @property
+    def batches(self) -> int:
+        """Workers of a training by maximum likelihood that have batches of their own."""
+        return max(self.workers // self._sequence_parallel, 1)
+
+    def _cut_over(self, how: Mapping[str, Any]) -> int:
+        """Workers over which each sequence of a training is cut."""
+        return self._sequence_parallel if how["kind"] == "sft" else 1
 
     def beside(self, rule: GRPORule) -> Needs:
         """Those of a training beside a server that has GPUs of its own.
@@ -98,14 +109,16 @@ class Needs:
         reference = model.sizes.parameters * FLOAT if step.reference else 0
         # Of all ranks together: gradients, states, and weights of the optimizer's own.
         offloaded = self.workers * (step.states + 2 * step.trained * FLOAT // step.shards) if step.offloaded else 0
-        # By ZeRO-3 no rank loads more than its part, and by FSDP2 the first loads for all, but each its reference.
-        loaded = loaded // (1 if step.zero == 2 else step.shards) + reference // (step.shards if step.zero == 3 else 1)
+        # By ZeRO-3 no rank loads more than its part, and by FSDP2 the first loads for all.
+        loaded = (loaded + reference) // (1 if step.zero == 2 else step.shards)
         # In the end the first gathers all and puts it into a whole model; an adapter is merged in float32.
         kept = model.sizes.parameters * FLOAT * (2 if step.shards > 1 else 0 if whole else 1)
         at = how["field"]
         fields = [f"{at}.per_device_train_batch_size", f"{at}.gradient_checkpointing"]
         # A base in 4 bits cannot be cut.
-        fields += [*([] if step.quantised else [SHARDING]), *how.get("lengths", ())]
+        fields += [] if step.quantised else [SHARDING]
+        fields += [*([CUT] if how["kind"] == "sft" else []), *how.get("lengths", ())]
+        fault = cut_fault(self._cut_over(how), model.sizes.heads, model.sizes.kv_heads)
         return Need(
             stage=stage,
             what=what,
@@ -120,6 +133,7 @@ class Needs:
             stays=self._kept(model),
             passing=2 * state if "save_steps" in args else 0,
             fields=(*fields, model.lora_field) if whole else tuple(fields),
+            notes=(f"{CUT} {fault}",) if fault else (),
         )
 
     def _kept(self, model: Named) -> int:
@@ -143,7 +157,8 @@ class Needs:
             device=self.machine.device,
             weight_bytes=FLOAT if whole or shards > 1 else WIDTH[model.dtype],
             sequences=each * (2 if how["kind"] == "dpo" else 1),
-            tokens=how["tokens"],
+            # Of a sequence that is cut, a rank has one part.
+            tokens=math.ceil(how["tokens"] / self._cut_over(how)),
             accumulates=int(args.get("gradient_accumulation_steps", 1)) > 1,
             checkpointing=bool(checkpointing),
             autocast=bool(args.get("bf16", on_gpu)),

@@ -120,6 +120,11 @@ def _cut(plan: Outlook, field: str, value: Any) -> Iterator[Change]:
         yield (f"{field}=fsdp2",)
 
 
+def _parted(plan: Outlook, field: str, value: Any) -> Iterator[Change]:
+    """Sequences over more workers, of which there are as many as devices."""
+    yield from ((f"{field}={n}",) for n in (2, 4, 8, 16) if n > int(value) and plan.machine.devices % n == 0)
+
+
 def _recomputed(plan: Outlook, field: str, value: Any) -> Iterator[Change]:
     yield (f"{field}=true",)
 
@@ -164,6 +169,7 @@ _BY_LEAF = {
     "per_device_train_batch_size": _smaller_batches,
     "gradient_checkpointing": _recomputed,
     "sharding": _cut,
+    "sequence_parallel": _parted,
     "steps_per_generation": _fewer_at_once,
     "max_model_len": _windows,
     "tensor_parallel_size": _spread,

@@ -86,7 +86,7 @@ class StageNeeds:
         steps = int(args.get("max_steps", -1) or -1)
         if steps > 0:
             each = int(args.get("per_device_train_batch_size", 8)) * int(args.get("gradient_accumulation_steps", 1))
-            return steps * each * self._needs.workers
+            return steps * each * self._needs.batches
         return count * float(args.get("num_train_epochs", 3.0))
 
     def _annotation(self, stage: PlannedStage) -> Iterator[Need]:

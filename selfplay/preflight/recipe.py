@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from selfplay.config.section import PretrainedModel, SamplingSettings, ScratchMo
 from selfplay.curation.reserved import Reserved
 from selfplay.engines.base import Sampling
 from selfplay.evaluation.suites_of_run import load_suites
+from selfplay.planning.architecture import UnknownArchitecture, cut_fault
 from selfplay.preflight.vllm import check_engine, check_rollouts
 from selfplay.quickstart.seed_problem import Split
 from selfplay.rollouts.judge import JudgeSettings
@@ -65,11 +67,17 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
 
 
 def check_sharding(recipe: Recipe, workers: int) -> None:
-    """Refuses sharding over one worker.
+    """Refuses sharding over one worker, and sequences that are cut over more workers than there are.
 
     Raises:
         PreflightError: names the field.
     """
+    ranks = recipe.compute.sequence_parallel
+    if workers % ranks:
+        raise PreflightError(
+            f"compute.sequence_parallel: is {ranks}, but there are {workers} workers; set compute.workers to a "
+            "multiple of it, or sequence_parallel to 1"
+        )
     if recipe.compute.sharding != "none" and workers == 1:
         raise PreflightError(
             f"compute.sharding: is {recipe.compute.sharding}, but one worker has nobody to share a model with; raise "
@@ -111,10 +119,11 @@ def _sft_arguments(recipe: Recipe) -> dict[str, dict[str, Any]]:
 
 def _check_shape(recipe: Recipe, of_sft: Mapping[str, dict[str, Any]]) -> None:
     """Refuses bases in 4 bits, and shards by DeepSpeed, where these trainings cannot have them."""
-    from selfplay.trl_trainers.sharded import zero
+    from selfplay.trl_trainers.sharded import sequence, zero
     from selfplay.trl_trainers.variants import quantised
 
-    training, sharding = recipe.training, recipe.compute.sharding
+    training, sharding, cut = recipe.training, recipe.compute.sharding, recipe.compute.sequence_parallel > 1
+    _check_heads(recipe)
     for field, args in of_sft.items():
         # A model from scratch has no adapter.
         lora = recipe.generator_lora if field.startswith(("cold_start", "em.")) else None
@@ -122,13 +131,30 @@ def _check_shape(recipe: Recipe, of_sft: Mapping[str, dict[str, Any]]) -> None:
             raise PreflightError(f"{field}.model_init_kwargs: {fault}")
         if fault := zero.fault_of(args, sharding):
             raise PreflightError(f"compute.sharding: is {sharding}, which {fault} ({field})")
-    for rule in RULES:
+        if cut and (fault := sequence.fault_of(args)):
+            raise PreflightError(f"{field}.{fault}")
+    for rule, kind in RULES.items():
         by_vllm = rule == "grpo" and training.grpo.rollouts != "transformers"
         args = getattr(training, rule).args
         if fault := quantised.fault_of(args, training.lora, "training.lora", sharding, by_vllm):
             raise PreflightError(f"training.{rule}.args.model_init_kwargs: {fault}")
         if fault := zero.fault_of(args, sharding, by_vllm):
             raise PreflightError(f"compute.sharding: is {sharding}, which {fault} (training.{rule}.args)")
+        if cut and kind == "sft" and (fault := sequence.fault_of(args)):
+            raise PreflightError(f"training.{rule}.args.{fault}")
+
+
+def _check_heads(recipe: Recipe) -> None:
+    """Refuses to cut sequences over ranks that cannot have equal parts of a model's heads, where these are known."""
+    from selfplay.planning.known_models import architecture_of
+
+    ranks = recipe.compute.sequence_parallel
+    for field, model in {"model": recipe.model, "generator": recipe.generator}.items():
+        if ranks > 1 and model is not None:
+            with suppress(UnknownArchitecture):
+                sizes = architecture_of(model, field)
+                if fault := cut_fault(ranks, sizes.heads, sizes.kv_heads):
+                    raise PreflightError(f"compute.sequence_parallel: {fault} ({field})")
 
 
 def check_all_but_rewards(recipe: Recipe, workers: int) -> None:

@@ -125,7 +125,8 @@ class Context:
         return [trained_model(stage.folder / t.name, t.job.model.chat) for t in trainings]
 
     def _train(self, stage: Stage, missing: Sequence[Training[Any]], spared: tuple[str, ...], several: bool) -> None:
-        whole = self.recipe.compute.sharding == "none"
+        compute = self.recipe.compute
+        whole = compute.sharding == "none" and compute.sequence_parallel == 1
         side_by_side = several and self.workers.device == "cpu" and whole
         calls = [(training, self._placement(stage, training.name, side_by_side, spared)) for training in missing]
         logs = [place.work / "log.jsonl" for _, place in calls]
@@ -156,14 +157,26 @@ class Context:
         rounding, compute = self.recipe.engine.rounding, self.recipe.compute
         ranks, seed = 1 if alone else self.workers.count, self.seed(stage.name, name)
         return Placement(
-            self.workers.device, seed, work, partial, rounding, compute.sharding, ranks, spared, compute.offload
+            self.workers.device,
+            seed,
+            work,
+            partial,
+            rounding,
+            compute.sharding,
+            ranks,
+            spared,
+            compute.offload,
+            compute.sequence_parallel,
         )
 
     def _discard_other_worlds(self, work: Path, ranks: int | None) -> None:
-        """Drops what another number of workers left, whose global batch was another (one alone has no ranks), and
-        checkpoints of whole models where they are to be cut, and the other way round."""
+        """Drops what another number of workers left, whose global batch was another (one alone has no ranks), or as
+        many that shared sequences otherwise, and checkpoints of whole models where they are to be cut, and the other
+        way round."""
         mark, world = work / WORLD, {"workers": ranks}
-        world |= {} if self.recipe.compute.sharding == "none" else {"sharded": 1}
+        compute = self.recipe.compute
+        world |= {} if compute.sharding == "none" else {"sharded": 1}
+        world |= {} if compute.sequence_parallel == 1 else {"sequence_parallel": compute.sequence_parallel}
         if work.exists() and (not mark.exists() or read_json(mark) != world):
             remove_folder(work)
         write_json(mark, world)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from selfplay.config.errors import UserError
+from selfplay.config.recipe import UNCUT
 from selfplay.trl_trainers.asynchronous import library
 from selfplay.trl_trainers.checks.further_means import means_faults
 from selfplay.trl_trainers.checks.names import CLASSES, names_in_source
@@ -78,16 +79,15 @@ RESERVED_FOR = {
 """The same of one kind of training alone."""
 
 NO_PARALLELISM = {
-    "grpo": "one sequence cannot be cut over several GPUs in GRPO: TRL makes its inputs within the trainer, after they "
-    "would be cut; shorten args.max_completion_length, or let compute.sharding make room",
-    "dpo": "one sequence cannot be cut over several GPUs in DPO: nothing in TRL's trainer sees to losses of pairs that "
-    "are cut; shorten args.max_length, or let compute.sharding make room",
-    "sft": "one sequence is not cut over several GPUs yet: TRL can in SFT, by torch's ring attention, which has no "
-    "kernel for CPUs, and by DeepSpeed, and nothing is taken here that no test has run; compute.workers and "
-    "compute.sharding say what ranks share",
+    "grpo": f"one sequence cannot be cut over several GPUs in GRPO: {UNCUT['grpo']}; shorten "
+    "args.max_completion_length, or let compute.sharding make room",
+    "dpo": f"one sequence cannot be cut over several GPUs in DPO: {UNCUT['dpo']}; shorten args.max_length, or let "
+    "compute.sharding make room",
+    "sft": "compute.sequence_parallel cuts one sequence over several GPUs, and compute.sharding says what else ranks "
+    "share",
 }
 NO_PARALLELISM["async_grpo"] = NO_PARALLELISM["grpo"]
-"""Why context and sequence parallelism are refused, by kind of training."""
+"""The way to go in place of TRL's own argument, by kind of training."""
 
 OF_FILES = {"accelerator_config"}
 """Arguments for which the library opens a file."""

@@ -29,6 +29,8 @@ def train_dpo(job: DPOJob, place: Placement) -> dict[str, float]:
         RecordError: the table of pairs is damaged.
         NothingToLearn: `max_length` leaves no pair.
     """
+    from trl.trainer import dpo_trainer
+
     from selfplay.trl_trainers import session
     from selfplay.trl_trainers.dpo_trainer import TokenPairsTrainer, WatchChosen
 
@@ -39,14 +41,15 @@ def train_dpo(job: DPOJob, place: Placement) -> dict[str, float]:
     config = session.settings_of("dpo", job, place)
     guard = job.collapse
     watch = WatchChosen(config.beta, mean_tokens(pairs), guard.drop, guard.window, place.work / session.LOG)
-    trainer = TokenPairsTrainer(
-        model=network,
-        args=config,
-        train_dataset=pairs,
-        processing_class=tokenizer,
-        peft_config=session.peft_config(job),
-        callbacks=[watch],
-    )
+    with session.reference_loading(dpo_trainer, job, place):
+        trainer = TokenPairsTrainer(
+            model=network,
+            args=config,
+            train_dataset=pairs,
+            processing_class=tokenizer,
+            peft_config=session.peft_config(job),
+            callbacks=[watch],
+        )
     metrics = session.run_training(trainer, place.work, job)
     if watch.stopped:
         _go_back(trainer, job, watch, place)

@@ -36,6 +36,8 @@ def train_grpo(job: GRPOJob, place: Placement) -> dict[str, float]:
         RecordError: the table of tasks is damaged.
         NothingToLearn: there are fewer tasks than a generation batch takes.
     """
+    from trl.trainer import grpo_trainer
+
     from selfplay.rollouts.judge import Judge
     from selfplay.rollouts.overlapped import OverlappedJudge
     from selfplay.trl_trainers import session
@@ -62,20 +64,21 @@ def train_grpo(job: GRPOJob, place: Placement) -> dict[str, float]:
     config.shuffle_dataset, config.num_train_epochs = False, 1
     try:
         with engine_for(job, place, network, tokenizer, pool, config) if by_vllm else nullcontext():
-            trainer = SelfplayGRPOTrainer(
-                model=network,
-                reward_funcs=reward,
-                pool=pool,
-                walk=walk,
-                top_up=job.rule.top_up,
-                tally=tally,
-                ahead=ahead,
-                args=config,
-                train_dataset=pool.select(order),
-                processing_class=tokenizer,
-                peft_config=session.peft_config(job),
-                callbacks=[KeepGroups(tally, walk, job.rule.token_budget, ahead)],
-            )
+            with session.reference_loading(grpo_trainer, job, place):
+                trainer = SelfplayGRPOTrainer(
+                    model=network,
+                    reward_funcs=reward,
+                    pool=pool,
+                    walk=walk,
+                    top_up=job.rule.top_up,
+                    tally=tally,
+                    ahead=ahead,
+                    args=config,
+                    train_dataset=pool.select(order),
+                    processing_class=tokenizer,
+                    peft_config=session.peft_config(job),
+                    callbacks=[KeepGroups(tally, walk, job.rule.token_budget, ahead)],
+                )
             metrics = session.run_training(trainer, place.work, job)
             # Within it: vLLM, when it ends, takes the group of ranks along.
             session.save_model(trainer, job, place)

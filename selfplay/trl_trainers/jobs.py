@@ -37,6 +37,8 @@ class Placement:
     """GPUs of this machine on which no rank is, as CUDA_VISIBLE_DEVICES names them."""
     offload: bool = False
     """Whether gradients and the optimizer's states lie in the host's memory."""
+    sequence_ranks: int = 1
+    """Ranks over which each sequence of an SFT is cut."""
 
     @property
     def is_sharded(self) -> bool:

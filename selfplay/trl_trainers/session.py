@@ -6,6 +6,7 @@ import functools
 import math
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from selfplay.trl_trainers.callbacks import CHECKPOINT_COMPLETE, LogToFile, Mark
 from selfplay.trl_trainers.checks.further_means import set_attention
 from selfplay.trl_trainers.jobs import Placement, TrainerJob
 from selfplay.trl_trainers.keeping import Loss, keep
-from selfplay.trl_trainers.sharded import fsdp, zero
+from selfplay.trl_trainers.sharded import fsdp, sequence, zero
 from selfplay.trl_trainers.variants.experts import freeze_routers, with_balance
 from selfplay.trl_trainers.variants.quantised import (
     exact_adapter,
@@ -121,16 +122,34 @@ def _network(job: TrainerJob, place: Placement) -> tuple[Any, Any]:
     return (network.float() if place.is_sharded else network), tokenizer
 
 
-def run_training(trainer: Any, work: Path, job: TrainerJob | None = None) -> dict[str, float]:
+def reference_loading(of_trainer: Any, job: TrainerJob, place: Placement) -> AbstractContextManager[None]:
+    """How a trainer that is made meanwhile loads its reference, where it has one.
+
+    Args:
+        of_trainer: the module of TRL's trainer.
+        job: what it is made for.
+        place: where.
+    """
+    # The log-probabilities that TRL computes before a training are known by the whole reference's numbers.
+    if not place.is_sharded or place.sharding != "fsdp2" or job.args.get("precompute_ref_log_probs"):
+        return nullcontext()
+    from selfplay.engines import loading
+
+    return fsdp.reference_from_first(of_trainer, lambda: loading.room_for(job.model.trainable))
+
+
+def run_training(trainer: Any, work: Path, job: TrainerJob | None = None, sequence_ranks: int = 1) -> dict[str, float]:
     """Trains, resuming from the newest complete checkpoint; returns the last metrics.
 
     Args:
         trainer: one of TRL's.
         work: the trainer's output folder.
         job: what it was made for; None for a model that is trained whole and has no experts.
+        sequence_ranks: over which each sequence is cut.
 
     Raises:
         NotSharded: it was to be sharded, and its parameters are whole.
+        NotCut: its sequences were to be cut, and cannot be.
     """
     if job is not None and job.router == "frozen":
         freeze_routers(trainer.model)
@@ -152,7 +171,8 @@ def run_training(trainer: Any, work: Path, job: TrainerJob | None = None) -> dic
     # It prints every line of the log, which the driver shows already.
     trainer.remove_callback(PrinterCallback)
     take_numbered_cpus()
-    result = trainer.train(resume_from_checkpoint=last_checkpoint(work))
+    with sequence.cut(trainer, sequence_ranks) if sequence_ranks > 1 else nullcontext():
+        result = trainer.train(resume_from_checkpoint=last_checkpoint(work))
     if trainer.args.deepspeed:
         zero.end()
     return {name: float(value) for name, value in result.metrics.items()}

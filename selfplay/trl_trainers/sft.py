@@ -41,7 +41,7 @@ def train_sft(job: SFTJob, place: Placement) -> dict[str, float]:
         processing_class=tokenizer,
         peft_config=session.peft_config(job),
     )
-    metrics = session.run_training(trainer, place.work, job)
+    metrics = session.run_training(trainer, place.work, job, place.sequence_ranks)
     heldout = None if job.heldout is None else example_set(job, tokenizer, place.work, job.heldout)
     session.save_model(trainer, job, place, None if heldout is None else lambda network: mean_loss(network, heldout))
     return metrics

@@ -7,7 +7,9 @@ step. A trained model is gathered by all ranks, and kept by the first as any oth
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from transformers import TrainerCallback
@@ -72,6 +74,40 @@ def spread_from_first(trainer: Any) -> None:
         count = len(list(trainer.model.parameters()))
         raise _not_sharded(count, count)
     state.fsdp_plugin.cpu_ram_efficient_loading = True
+
+
+@contextmanager
+def reference_from_first(of_trainer: Any, empty: Callable[[], Any]) -> Iterator[None]:
+    """Has a trainer that is made meanwhile cut its reference as its policy, of which the first rank alone loads either.
+
+    TRL would have each rank load the whole reference, and gather it whole at each pass.
+
+    Args:
+        of_trainer: the module of TRL's trainer, whose names for both are set meanwhile.
+        empty: makes a network of the reference's shape without its weights.
+    """
+    load, cut = of_trainer.create_model_from_path, of_trainer.prepare_fsdp
+
+    def load_on_first(name: str, **how: Any) -> Any:
+        if os.environ.get("RANK") == "0":
+            return load(name, **how)
+        network = empty()
+        network.set_attn_implementation(how["attn_implementation"])
+        return network
+
+    of_trainer.create_model_from_path, of_trainer.prepare_fsdp = load_on_first, _cut_reference
+    try:
+        yield
+    finally:
+        of_trainer.create_model_from_path, of_trainer.prepare_fsdp = load, cut
+
+
+def _cut_reference(network: Any, accelerator: Any) -> Any:
+    """Sends parts of the first rank's weights."""
+    from accelerate.utils.fsdp_utils import fsdp2_prepare_model
+
+    accelerator.state.fsdp_plugin.cpu_ram_efficient_loading = True
+    return fsdp2_prepare_model(accelerator, network.requires_grad_(False)).eval()
 
 
 class DemandShards(TrainerCallback):

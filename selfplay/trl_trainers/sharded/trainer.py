@@ -78,4 +78,10 @@ class KeepsShards:
 
 
 class ExamplesTrainer(KeepsShards, SFTTrainer):
-    """An SFTTrainer."""
+    """An SFTTrainer, of which neighbouring ranks may share each sequence (`sharded.sequence`)."""
+
+    sequence_ranks = 1
+
+    def get_total_train_batch_size(self, args: Any) -> int:
+        """As transformers counts it, where those that share a sequence count once."""
+        return int(super().get_total_train_batch_size(args)) // self.sequence_ranks

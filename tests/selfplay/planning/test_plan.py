@@ -101,6 +101,28 @@ def test_a_model_is_spread_over_several_gpus_before_its_sequences_are_cut() -> N
     assert "sharding" not in remedy(alone, find(alone, "selfplay_1", "dpo"))
 
 
+def test_activations_of_long_sequences_are_cut_over_gpus() -> None:
+    """Weights stay as they are spread, tokens are as many; ranks beyond the model's key heads are told of."""
+    spread = ("training.algorithm=rft", "compute.sharding=fsdp2", "engine.kind=vllm")
+
+    def learning(*more: str) -> tuple[Outlook, Need]:
+        plan = outlook(of_qwen(*spread, *more), named("8x24"), Rates())
+        return plan, find(plan, "selfplay_1", "rft")
+
+    (_, whole), (_, cut) = learning(), learning("compute.sequence_parallel=8")
+    assert cut.terms == whole.terms | {"activations": cut.terms["activations"], "logits": cut.terms["logits"]}
+    assert cut.terms["activations"] * 8 == pytest.approx(whole.terms["activations"], rel=0.01)
+    assert (cut.tokens, cut.hours) == (whole.tokens, whole.hours)
+    plan, need = learning(
+        *(f"training.rft.args.{one}" for one in ("per_device_train_batch_size=1", "max_length=131072"))
+    )
+    assert remedy(plan, need).startswith("set compute.sequence_parallel=8, with which it takes ")
+    _, beyond = learning("compute.sequence_parallel=16")
+    assert beyond.notes == (
+        "compute.sequence_parallel is 16, but ranks cannot have equal parts of 8 key heads; set it to a divisor of 8",
+    )
+
+
 def test_the_change_that_is_named_mends_it() -> None:
     plan = outlook(of_qwen("training.algorithm=rft"), named("1x40"), Rates())
     need = find(plan, "selfplay_1", "rft")
@@ -323,14 +345,15 @@ def test_a_sharded_training_holds_its_part_alone() -> None:
     assert adapted["weights"] == (parameters * 4 + 36 * 8 * (2560 + 4096) * 4) // 8
 
 
-def test_what_is_spread_is_loaded_once_and_a_reference_by_each_rank() -> None:
+def test_what_is_spread_is_loaded_once_and_a_reference_too() -> None:
     model = 4 * 4_022_468_096
     libraries = 8 * 3 * GIB
     for rule, sharding, loaded in (
         ("rft", "none", 8 * model),
         ("rft", "fsdp2", model),
         ("rft", "zero2", 8 * model),
-        ("dpo", "fsdp2", 9 * model),
+        ("dpo", "fsdp2", 2 * model),
+        ("dpo", "zero2", 16 * model),
         ("dpo", "zero3", 2 * model),
     ):
         recipe = of_qwen(f"training.algorithm={rule}", f"compute.sharding={sharding}")

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from selfplay.config.recipe import Recipe
-from selfplay.preflight.recipe import PreflightError, check_argument_names, check_sharding
+from selfplay.preflight.recipe import PreflightError, _check_shape, check_argument_names, check_sharding
 from selfplay.preflight.rewards import _demand_calls, check_rewards
 from selfplay.seeds.stage import load_seeds, may_lack
 from selfplay.trl_trainers.arguments import ArgumentsError
@@ -203,10 +204,50 @@ def test_seeds_of_another_kind_of_program_than_new_problems_are_refused(
     check_rewards(recipe(tmp_path, domain | {"new_programs": new}, rows, {"arm": "synthetic_only"}))
 
 
+SCRATCH: dict[str, Any] = {
+    "name": "r",
+    "model": {"kind": "scratch"},
+    "domains": {"math": {"seeds": {"kind": "quickstart", "grammar": "math"}}},
+}
+
+
 def test_sharding_over_one_worker_is_refused() -> None:
-    seeds = {"kind": "quickstart", "grammar": "math"}
-    settings = {"name": "r", "model": {"kind": "scratch"}, "domains": {"math": {"seeds": seeds}}}
-    sharded = Recipe.model_validate(settings | {"compute": {"sharding": "fsdp2"}})
+    sharded = Recipe.model_validate(SCRATCH | {"compute": {"sharding": "fsdp2"}})
     with pytest.raises(PreflightError, match=r"compute\.sharding: is fsdp2, but one worker .* raise compute\.workers"):
         check_sharding(sharded, 1)
     check_sharding(sharded, 2)
+
+
+@pytest.mark.parametrize(
+    ("compute", "training", "says"),
+    [
+        ({"workers": 3}, {}, "3 workers make no groups of 2"),
+        ({"executor": "ray", "ray": {"on_loss": "rest"}}, {}, "set on_loss to wait"),
+        ({}, {"algorithm": "dpo"}, "training.algorithm is dpo: nothing in TRL's trainer .* take sft, rft"),
+        ({}, {"algorithm": "grpo"}, "training.algorithm is grpo: TRL makes its inputs within the trainer"),
+    ],
+)
+def test_sequences_that_cannot_be_cut_are_refused_as_a_recipe_is_read(
+    compute: dict[str, Any], training: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ValidationError, match=says):
+        Recipe.model_validate(SCRATCH | {"compute": {"sequence_parallel": 2} | compute, "training": training})
+    # Where no round learns, only p and q do.
+    Recipe.model_validate(SCRATCH | {"compute": {"sequence_parallel": 2}, "training": {"rounds": 0}})
+
+
+def test_sequences_are_cut_over_workers_that_are_there_and_heads_that_the_model_has() -> None:
+    def cut(ranks: int, **rft: Any) -> Recipe:
+        training = {"algorithm": "rft", "rft": {"args": rft}}
+        return Recipe.model_validate(SCRATCH | {"compute": {"sequence_parallel": ranks}, "training": training})
+
+    with pytest.raises(PreflightError, match=r"compute\.sequence_parallel: is 2, but there are 3 workers"):
+        check_sharding(cut(2), 3)
+    check_sharding(cut(2), 4)
+    with pytest.raises(PreflightError, match=r"sequence_parallel: is 8, but .* 4 key heads; .* of 4 \(model\)"):
+        _check_shape(cut(8), {})
+    with pytest.raises(PreflightError, match=r"training\.rft\.args\.packing: joins sequences"):
+        _check_shape(cut(2, packing=True), {})
+    with pytest.raises(PreflightError, match=r"model\.args\.padding_free: joins sequences"):
+        _check_shape(cut(2), {"model.args": {"padding_free": True}})
+    _check_shape(cut(1, packing=True), {})

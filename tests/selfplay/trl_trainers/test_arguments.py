@@ -51,7 +51,7 @@ def test_the_source_tells_the_names_that_the_class_has(kind: str) -> None:
         ("sft", {"fsdp": True}, r"fsdp: .*compute.sharding: fsdp2 spreads a model over all workers"),
         ("dpo", {"fsdp_config": {"version": 2}}, "compute.sharding: fsdp2"),
         ("sft", {"deepspeed": "zero3.json"}, "compute.sharding: zero2 or zero3"),
-        ("sft", {"parallelism_config": {"tp_size": 2}}, "compute.workers and compute.sharding say what ranks share"),
+        ("sft", {"parallelism_config": {"tp_size": 2}}, "compute.sharding says what else ranks share"),
         ("sft", {"zzz": 1}, "see the documentation of SFTConfig"),
         ("grpo", {"per_device_train_batch_size": 3, "num_generations": 8}, "GRPOConfig refuses it"),
         (

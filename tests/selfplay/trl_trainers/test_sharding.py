@@ -1,4 +1,4 @@
-"""Trainings that FSDP2 or ZeRO spreads over two ranks, on CPUs by Gloo: the losses of one process, and whole models."""
+"""Trainings that FSDP2 or ZeRO spreads over ranks, on CPUs by Gloo: the losses of one process, and whole models."""
 
 from __future__ import annotations
 
@@ -16,46 +16,35 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from selfplay.compute.workers import WorkerError, Workers
 from selfplay.config.recipe import Recipe, Sharding
-from selfplay.config.training import CollapseGuard, GRPORule
+from selfplay.config.training import GRPORule
 from selfplay.engines import loading
 from selfplay.engines.base import ModelRef
 from selfplay.engines.model_files import load_network
-from selfplay.quickstart import seeds
-from selfplay.run.records import Example, Pair, PolicyTask
+from selfplay.run.records import PolicyTask
 from selfplay.run.tables import write_table
 from selfplay.trl_trainers import session
-from selfplay.trl_trainers.dpo import train_dpo
-from selfplay.trl_trainers.grpo import train_grpo
-from selfplay.trl_trainers.jobs import DPOJob, GRPOJob, Placement, SFTJob, TrainerJob
+from selfplay.trl_trainers.jobs import GRPOJob, Placement, TrainerJob
 from selfplay.trl_trainers.model_folder import trained_model
-from selfplay.trl_trainers.sft import train_sft
 from selfplay.trl_trainers.sharded import zero
 from selfplay.trl_trainers.sharded.fsdp import NotSharded
 from tests.selfplay.trl_trainers.model_variants import mixture, tied
+from tests.selfplay.trl_trainers.ranked import (
+    LORA,
+    PROBLEMS,
+    STEPS,
+    at,
+    dpo_job,
+    losses,
+    needs_deepspeed,
+    of_ranks,
+    sft_job,
+    train,
+    whole,
+)
 from verifiers.model import Task
-
-PROBLEMS = seeds.generate("math", 24, 0)
-BATCH = 4
-STEPS = {"max_steps": 4, "learning_rate": 1e-3, "lr_scheduler_type": "constant"}
-LORA = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]}
-needs_deepspeed = pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs promptcot[zero]")
-TRAIN = {SFTJob: train_sft, DPOJob: train_dpo, GRPOJob: train_grpo}
-
-
-def sft_job(model: ModelRef, folder: Path, **changed: Any) -> SFTJob:
-    table = folder / "examples.parquet"
-    write_table(table, Example, [Example(p.problem, (p.solution,)) for p in PROBLEMS])
-    return SFTJob(**({"model": model, "examples": table, "args": STEPS} | changed))
-
-
-def dpo_job(model: ModelRef, folder: Path, **changed: Any) -> DPOJob:
-    table = folder / "pairs.parquet"
-    write_table(table, Pair, [Pair(f"{i}", "t", p.problem, p.solution, "no", "test") for i, p in enumerate(PROBLEMS)])
-    return DPOJob(**({"model": model, "pairs": table, "args": STEPS, "collapse": CollapseGuard(drop=None)} | changed))
 
 
 def grpo_job(model: ModelRef, folder: Path) -> GRPOJob:
@@ -78,12 +67,6 @@ def grpo_job(model: ModelRef, folder: Path) -> GRPOJob:
     )
 
 
-def train(call: tuple[TrainerJob, Placement]) -> None:
-    job, place = call
-    function: Any = TRAIN[type(job)]
-    function(job, place)
-
-
 def train_unevenly(call: tuple[TrainerJob, Placement]) -> None:
     """Every second rollout is cut, so that those of a group have different rewards."""
     from selfplay.trl_trainers.grpo_trainer import SelfplayGRPOTrainer
@@ -92,7 +75,8 @@ def train_unevenly(call: tuple[TrainerJob, Placement]) -> None:
 
     def uneven(self: Any, *asked: Any, **others: Any) -> Any:
         ids, log_probs = known(self, *asked, **others)
-        return [row[: 2 if place % 2 else None] for place, row in enumerate(ids)], log_probs
+        first = int(os.environ.get("RANK", "0")) * len(ids)
+        return [row[: 2 if place % 2 else None] for place, row in enumerate(ids, first)], log_probs
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SelfplayGRPOTrainer, "_generate_single_turn", uneven)
@@ -155,6 +139,43 @@ def say_what_is_loaded(call: tuple[TrainerJob, Placement]) -> None:
     (call[1].output.parent / f"loaded-{os.environ['RANK']}").write_text(f"{len(read)} {without}")
 
 
+def say_what_dpo_loads(call: tuple[TrainerJob, Placement]) -> None:
+    """Writes down how many models a rank reads, and how its reference and its policy are cut."""
+    from torch.distributed.fsdp import FSDPModule
+    from torch.distributed.tensor import DTensor
+    from transformers import PreTrainedModel, TrainerCallback
+
+    read: list[str] = []
+    known: Any = PreTrainedModel.from_pretrained.__func__  # type: ignore[attr-defined]
+    found: dict[str, Any] = {}
+
+    def load(kind: Any, name: str, *given: Any, **how: Any) -> Any:
+        read.append(name)
+        return known(kind, name, *given, **how)
+
+    class Look(TrainerCallback):
+        def __init__(self, trainer: Any) -> None:
+            self._trainer = trainer
+
+        def on_train_begin(self, *given: Any, model: Any = None, **others: Any) -> None:
+            models = (self._trainer.ref_model, model)
+            found["units"] = [sum(isinstance(part, FSDPModule) for part in one.modules()) for one in models]
+            found["whole"] = sum(not isinstance(value, DTensor) for value in models[0].parameters())
+
+    run = session.run_training
+
+    def run_and_look(trainer: Any, *given: Any) -> Any:
+        found["read"] = len(read)
+        trainer.add_callback(Look(trainer))
+        return run(trainer, *given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PreTrainedModel, "from_pretrained", classmethod(load))
+        patch.setattr(session, "run_training", run_and_look)
+        train(call)
+    (call[1].output.parent / f"loaded-{os.environ['RANK']}").write_text(json.dumps(found))
+
+
 def held_once_loaded(call: tuple[TrainerJob, Placement]) -> tuple[int, int, int]:
     """Numbers of a model that lie whole on a rank, those of its parts, and those of the model."""
     network, _ = session.begin(*call)
@@ -174,25 +195,19 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
     made.stop()
 
 
-def of_ranks(job: TrainerJob, ranks: int) -> TrainerJob:
-    return dataclasses.replace(job, args=job.args | {"per_device_train_batch_size": BATCH // ranks})
-
-
-def at(folder: Path, name: str, sharding: Sharding = "fsdp2") -> Placement:
-    return Placement("cpu", 3, folder / f"{name}-work", folder / name, sharding=sharding)
-
-
-def losses(folder: Path, name: str, metric: str = "loss") -> list[float]:
-    lines = (folder / f"{name}-work" / "log.jsonl").read_text().splitlines()
-    return [found[metric] for line in lines if metric in (found := json.loads(line)["metrics"])]
-
-
-def whole(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(next(folder.glob("*.safetensors")))
+@pytest.fixture(scope="module")
+def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
+    made = Workers(4, 1, "cpu", tmp_path_factory.mktemp("log") / "workers.log")
+    yield made
+    made.stop()
 
 
 @pytest.mark.long
-def test_sft_and_dpo_have_the_losses_of_one_process(workers: Workers, tiny_model: ModelRef, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_sft_and_dpo_have_the_losses_of_one_process(
+    request: pytest.FixtureRequest, tiny_model: ModelRef, tmp_path: Path, ranks: int
+) -> None:
+    workers: Workers = request.getfixturevalue({2: "workers", 4: "four_workers"}[ranks])
     for kind, job in {
         "sft": sft_job(tiny_model, tmp_path),
         "lora": sft_job(tiny_model, tmp_path, lora=LORA),
@@ -201,38 +216,39 @@ def test_sft_and_dpo_have_the_losses_of_one_process(workers: Workers, tiny_model
         "experts": sft_job(mixture(tiny_model, tmp_path / "experts-model"), tmp_path),
     }.items():
         train((of_ranks(job, 1), at(tmp_path, f"{kind}-one")))
-        workers.together(train, (of_ranks(job, 2), at(tmp_path, f"{kind}-two")))
-        one, two = losses(tmp_path, f"{kind}-one"), losses(tmp_path, f"{kind}-two")
+        workers.together(train, (of_ranks(job, ranks), at(tmp_path, f"{kind}-several")))
+        one, several = losses(tmp_path, f"{kind}-one"), losses(tmp_path, f"{kind}-several")
         assert len(one) == 4
-        assert two == pytest.approx(one, abs=1e-4), kind
-        kept, expected = whole(tmp_path / f"{kind}-two"), whole(tmp_path / f"{kind}-one")
+        assert several == pytest.approx(one, abs=1e-4), kind
+        kept, expected = whole(tmp_path / f"{kind}-several"), whole(tmp_path / f"{kind}-one")
         assert kept.keys() == expected.keys()
         for name, value in expected.items():
             assert torch.allclose(kept[name], value, atol=2e-4), f"{kind}: {name}"
-        loading.load_fresh(trained_model(tmp_path / f"{kind}-two"))
+        loading.load_fresh(trained_model(tmp_path / f"{kind}-several"))
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("ranks", [2, 4])
 @pytest.mark.parametrize("kind", ["fsdp2", *(pytest.param(kind, marks=needs_deepspeed) for kind in ("zero2", "zero3"))])
 def test_grpo_has_the_losses_of_one_process(
-    tiny_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Sharding
+    tiny_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Sharding, ranks: int
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    fresh = Workers(2, 1, "cpu", tmp_path / "workers.log")  # which know the verifier's folder
+    fresh = Workers(ranks, 1, "cpu", tmp_path / "workers.log")  # which know the verifier's folder
     job = grpo_job(tiny_model, tmp_path)
     try:
-        fresh.together(train_unevenly, (of_ranks(job, 2), at(tmp_path, "two", kind)))
+        fresh.together(train_unevenly, (of_ranks(job, ranks), at(tmp_path, "several", kind)))
     finally:
         fresh.stop()
     train_unevenly((of_ranks(job, 1), at(tmp_path, "one")))
     assert losses(tmp_path, "one", "kl")[-1] > 0
     for metric in ("loss", "reward", "kl"):
-        assert losses(tmp_path, "two", metric) == pytest.approx(losses(tmp_path, "one", metric), abs=1e-4), metric
+        assert losses(tmp_path, "several", metric) == pytest.approx(losses(tmp_path, "one", metric), abs=1e-4), metric
 
 
 @pytest.mark.long
 def test_a_checkpoint_goes_on_under_other_ranks_that_are_cut_otherwise(
-    workers: Workers, tiny_model: ModelRef, tmp_path: Path
+    workers: Workers, four_workers: Workers, tiny_model: ModelRef, tmp_path: Path
 ) -> None:
     """A falling learning rate, which the schedule of a checkpoint must say."""
     job = sft_job(tiny_model, tmp_path, args=STEPS | {"save_steps": 2, "lr_scheduler_type": "linear"})
@@ -246,15 +262,11 @@ def test_a_checkpoint_goes_on_under_other_ranks_that_are_cut_otherwise(
             if file.name.endswith((".pth", ".bin", "optimizer.pt")) and not file.name.startswith("rng_state")
         ]
     unbroken = losses(tmp_path, "fsdp2")
-    four = Workers(4, 1, "cpu", tmp_path / "workers.log")
-    try:
-        for kind, other in zip(kinds, kinds[1:] + kinds[:1], strict=True):
-            place = at(tmp_path, kind, other)
-            shutil.rmtree(place.work / "checkpoint-4")
-            four.together(train, (of_ranks(job, 4), place))
-            assert losses(tmp_path, kind)[-2:] == pytest.approx(unbroken[-2:], abs=1e-4), (kind, other)
-    finally:
-        four.stop()
+    for kind, other in zip(kinds, kinds[1:] + kinds[:1], strict=True):
+        place = at(tmp_path, kind, other)
+        shutil.rmtree(place.work / "checkpoint-4")
+        four_workers.together(train, (of_ranks(job, 4), place))
+        assert losses(tmp_path, kind)[-2:] == pytest.approx(unbroken[-2:], abs=1e-4), (kind, other)
 
 
 @pytest.mark.long
@@ -290,27 +302,29 @@ def test_masters_and_view_are_kept_of_a_sharded_model(workers: Workers, tiny_mod
 
 @pytest.mark.long
 @needs_deepspeed
+@pytest.mark.parametrize("ranks", [2, 4])
 @pytest.mark.parametrize("stage", ["zero2", "zero3"])
 def test_zero_has_the_losses_and_weights_of_one_process(
-    workers: Workers, tiny_model: ModelRef, tmp_path: Path, stage: Sharding
+    request: pytest.FixtureRequest, tiny_model: ModelRef, tmp_path: Path, stage: Sharding, ranks: int
 ) -> None:
     """One training after the other in the same processes, and then one by FSDP2, and one that is not sharded."""
+    workers: Workers = request.getfixturevalue({2: "workers", 4: "four_workers"}[ranks])
     for kind, job in {
         "sft": sft_job(tiny_model, tmp_path),
         "lora": sft_job(tiny_model, tmp_path, lora=LORA),
         "dpo": dpo_job(tiny_model, tmp_path),
     }.items():
         train((of_ranks(job, 1), at(tmp_path, f"{kind}-one")))
-        workers.together(train, (of_ranks(job, 2), at(tmp_path, f"{kind}-two", stage)))
-        assert losses(tmp_path, f"{kind}-two") == pytest.approx(losses(tmp_path, f"{kind}-one"), abs=1e-4), kind
-        kept, expected = whole(tmp_path / f"{kind}-two"), whole(tmp_path / f"{kind}-one")
+        workers.together(train, (of_ranks(job, ranks), at(tmp_path, f"{kind}-several", stage)))
+        assert losses(tmp_path, f"{kind}-several") == pytest.approx(losses(tmp_path, f"{kind}-one"), abs=1e-4), kind
+        kept, expected = whole(tmp_path / f"{kind}-several"), whole(tmp_path / f"{kind}-one")
         assert kept.keys() == expected.keys()
         for name, value in expected.items():
             assert torch.allclose(kept[name], value, atol=2e-4), f"{kind}: {name}"
-        loading.load_fresh(trained_model(tmp_path / f"{kind}-two"))
+        loading.load_fresh(trained_model(tmp_path / f"{kind}-several"))
     job = sft_job(tiny_model, tmp_path)
     for sharding in ("fsdp2", "none"):
-        workers.together(train, (of_ranks(job, 2), at(tmp_path, sharding, sharding)))
+        workers.together(train, (of_ranks(job, ranks), at(tmp_path, sharding, sharding)))
         assert losses(tmp_path, sharding) == pytest.approx(losses(tmp_path, "sft-one"), abs=1e-4)
 
 
@@ -347,6 +361,17 @@ def test_the_first_rank_alone_loads_what_fsdp_spreads(workers: Workers, tiny_mod
     workers.together(say_what_is_loaded, call)
     held = [(tmp_path / f"loaded-{rank}").read_text() for rank in range(2)]
     assert held == ["1 []", "0 []"]
+
+
+@pytest.mark.long
+def test_the_first_rank_alone_loads_a_reference_which_is_cut_by_layers(
+    workers: Workers, tiny_model: ModelRef, tmp_path: Path
+) -> None:
+    """Both of DPO's models are read by the first rank alone."""
+    workers.together(say_what_dpo_loads, (of_ranks(dpo_job(tiny_model, tmp_path), 2), at(tmp_path, "two")))
+    said = [json.loads((tmp_path / f"loaded-{rank}").read_text()) for rank in range(2)]
+    assert [one["read"] for one in said] == [2, 0]
+    assert all(one["units"][0] == one["units"][1] > 2 and one["whole"] == 0 for one in said)
 
 
 @pytest.mark.parametrize("stage", ["zero2", "zero3"])
