@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from sandbox.bubblewrap.staged_root import staged_root
@@ -75,19 +76,22 @@ class _BubblewrapLauncher:
             _FILTER: descriptors.open_sealed(self._filter),
         }
         try:
-            command = _command(self._binary, tmp_bytes, fds, self._packages)
-            return launch(command, fds=list(fds.values()), environment=_BARE, cwd="/")
+            command, within = _command(self._binary, tmp_bytes, fds, self._packages)
+            return launch(command, fds=list(fds.values()), environment=_BARE, within=within, cwd="/")
         finally:
             os.close(fds[BUNDLE_ENV])
             os.close(fds[_FILTER])
 
 
-def _command(binary: str, tmp_bytes: int, fds: dict[str, int], packages: Sequence[str]) -> list[str]:
+def _command(
+    binary: str, tmp_bytes: int, fds: dict[str, int], packages: Sequence[str]
+) -> tuple[list[str], AbstractContextManager[None] | None]:
+    """bwrap with its arguments, and what it is to be started within."""
     entries = files.shared_entries(packages)
     own = files.own_arguments(tmp_bytes)
     unstaged = [*(word for entry in entries for word in entry), *own, "--remount-ro", "/"]
     if os.geteuid() != 0:
-        return _inner_command(binary, fds, unstaged, bool(packages))
+        return _inner_command(binary, fds, unstaged, bool(packages)), None
     # A process of root keeps root's rights over files and escapes the limit on processes even in a user
     # namespace, so bwrap itself runs as a user to whom nothing belongs.
     user = fresh_user()
@@ -99,10 +103,10 @@ def _command(binary: str, tmp_bytes: int, fds: dict[str, int], packages: Sequenc
         needed = [program_folder, *(entry[1] for entry in entries if entry[0] == "--ro-bind")]
         if not all(files.reachable_by_others(path) for path in needed):
             raise
-        return [*_become(user), *_inner_command(binary, fds, unstaged, bool(packages))]
+        return [*_become(user), *_inner_command(binary, fds, unstaged, bool(packages))], None
     # The stage is read-only: saying so again has bwrap look through all mounts.
     whole = ["--dev-bind", stage.root, "/", *own]
-    return [*stage.enter(user), *_inner_command(stage.binary, fds, whole, bool(packages))]
+    return _inner_command(stage.binary, fds, whole, bool(packages)), stage.entered(user)
 
 
 def _become(user: int) -> list[str]:

@@ -11,21 +11,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from sandbox.bubblewrap.entering import entered
 from sandbox.warm.visible_files import Entry
 
 _STAGE = "/mnt"
 _ROOT, _PROGRAM = f"{_STAGE}/root", f"{_STAGE}/program"
 _EMPTY_FOLDERS = ("/proc", "/tmp")
 """Where each sandbox mounts its own."""
-_HOLD = "umount -l -R /sys /dev; echo $$; read line"
+_HOLD = "umount -l -R /sys; echo $$; read line"
 _START_S = 30.0
 _PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 
@@ -49,10 +50,9 @@ class StagedRoot:
         except OSError:
             return False
 
-    def enter(self, user: int) -> list[str]:
-        """A command that enters the namespace as that user and group, and becomes the command after it."""
-        place = f"/proc/{os.getpid()}/fd/{self.namespace}"
-        return ["nsenter", f"--mount={place}", f"--setuid={user}", f"--setgid={user}", "--"]
+    def entered(self, user: int) -> AbstractContextManager[None]:
+        """Within it the calling thread is in the namespace as that user and group. Raises OSError at its start."""
+        return entered(self.namespace, user)
 
 
 _staged: dict[tuple[object, ...], StagedRoot] = {}
@@ -89,8 +89,6 @@ def _identity(state: os.stat_result) -> tuple[int, int]:
 
 
 def _stage(binary: str, program_folder: str, entries: Sequence[Entry]) -> StagedRoot:
-    if shutil.which("nsenter") is None:
-        raise FileNotFoundError("there is no nsenter (package util-linux)")
     command = [binary, "--die-with-parent", "--dev-bind", "/", "/", "--tmpfs", _STAGE]
     command += ["--ro-bind", program_folder, _PROGRAM]
     # Parents that bwrap makes unasked are closed to all but root.

@@ -1,4 +1,4 @@
-"""Starts processes from one lasting thread.
+"""Starts processes from lasting threads.
 
 What the kernel is asked to end with its parent ends when the thread that started it ends, not only when the process
 does; so what a short-lived thread started would die under its later users.
@@ -13,24 +13,44 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
 _Request = tuple[Callable[[], Any], "Future[Any]"]
 _standing_back: list[int] = []
-_requests: dict[int, queue.SimpleQueue[_Request]] = {}
+_requests: dict[tuple[int, bool], queue.SimpleQueue[_Request]] = {}
 
 
 def launch(
-    command: Sequence[str], *, fds: Sequence[int], environment: Mapping[str, str], **options: Any
+    command: Sequence[str],
+    *,
+    fds: Sequence[int],
+    environment: Mapping[str, str],
+    within: AbstractContextManager[None] | None = None,
+    **options: Any,
 ) -> subprocess.Popen[bytes]:
     """Starts a command with these descriptors and this environment alone, and no streams but those of the options.
 
     Without a user, group or preexec function among the options this takes vfork: a large caller is never copied.
-    Raises OSError.
+
+    Args:
+        command: the program and its arguments.
+        fds: descriptors that it inherits.
+        environment: all of it.
+        within: what the thread is put into for the start; such starts have a thread of their own.
+        options: of `subprocess.Popen`.
+
+    Raises:
+        OSError: it could not be started.
     """
     given: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL) | options
-    process = _in_the_thread(lambda: subprocess.Popen(command, pass_fds=fds, env=environment, **given))
+
+    def start() -> subprocess.Popen[bytes]:
+        with within or contextlib.nullcontext():
+            return subprocess.Popen(command, pass_fds=fds, env=environment, **given)
+
+    process = _in_a_thread(start, apart=within is not None)
     if _standing_back and given.get("start_new_session"):
         # Where the kernel shares the processor out by session, niceness counts only within one.
         with contextlib.suppress(OSError), open(f"/proc/{process.pid}/autogroup", "w", encoding="ascii") as group:
@@ -40,20 +60,21 @@ def launch(
 
 def stand_back(niceness: int) -> None:
     """Has all that is started from now on leave the processor to others first, this process among them."""
-    _in_the_thread(lambda: os.nice(niceness))
+    for apart in (False, True):
+        _in_a_thread(lambda: os.nice(niceness), apart)
     _standing_back.append(niceness)
 
 
-def _in_the_thread(work: Callable[[], _Result]) -> _Result:
+def _in_a_thread(work: Callable[[], _Result], apart: bool) -> _Result:
     done: Future[_Result] = Future()
-    _queue().put((work, done))
+    _queue(apart).put((work, done))
     return done.result()
 
 
-def _queue() -> queue.SimpleQueue[_Request]:
-    # Keyed by process, since a forked copy of this one has no such thread.
+def _queue(apart: bool) -> queue.SimpleQueue[_Request]:
+    # Keyed by process, since a forked copy of this one has no such threads.
     fresh: queue.SimpleQueue[_Request] = queue.SimpleQueue()
-    requests = _requests.setdefault(os.getpid(), fresh)
+    requests = _requests.setdefault((os.getpid(), apart), fresh)
     if requests is fresh:
         threading.Thread(target=_serve, args=(requests,), daemon=True, name="starter").start()
     return requests

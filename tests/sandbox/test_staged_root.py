@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from sandbox.bubblewrap import backend as bubblewrap
 from sandbox.bubblewrap import staged_root
+from sandbox.bubblewrap.entering import entered
 from sandbox.model import Limits, Program, Status
+from sandbox.process.launching import launch
 from sandbox.warm.visible_files import interpreter, shared_entries
 
 BINARIES = bubblewrap.find_binaries()
@@ -90,16 +94,17 @@ def test_a_stage_that_the_host_refuses_says_why(tmp_path: Path) -> None:
         staged_root.staged_root(BINARIES[0], program_folder, refused)
 
 
-def test_without_nsenter_what_all_can_reach_still_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_stage_what_all_can_reach_still_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: object) -> staged_root.StagedRoot:
-        raise FileNotFoundError("there is no nsenter")
+        raise PermissionError("there is no namespace")
 
     monkeypatch.setattr(bubblewrap, "staged_root", none)
     monkeypatch.setattr(bubblewrap.files, "reachable_by_others", lambda _: True)
-    command = bubblewrap._command("/usr/bin/bwrap", 1 << 20, {"filter": 9}, ())
+    command, within = bubblewrap._command("/usr/bin/bwrap", 1 << 20, {"filter": 9}, ())
+    assert within is None
     assert command[0] in ("setpriv", interpreter())
     monkeypatch.setattr(bubblewrap.files, "reachable_by_others", lambda _: False)
-    with pytest.raises(FileNotFoundError, match="nsenter"):
+    with pytest.raises(PermissionError, match="namespace"):
         bubblewrap._command("/usr/bin/bwrap", 1 << 20, {"filter": 9}, ())
 
 
@@ -113,3 +118,43 @@ def test_a_stage_is_found_by_a_sandbox_of_another_thread_after_its_maker_ended()
     for number in range(2):
         with ThreadPoolExecutor(2) as pool:
             assert list(pool.map(one, range(number, number + 2))) == [Status.OK, Status.OK]
+
+
+def _threads() -> dict[str, tuple[str, ...]]:
+    """Of each thread of this process: users, groups, rights, mount namespace and root."""
+    found = {}
+    for thread in (str(one.native_id) for one in threading.enumerate()):
+        lines = Path(f"/proc/self/task/{thread}/status").read_text().splitlines()
+        told = [line for line in lines if line.startswith(("Uid", "Gid", "Groups", "CapEff", "CapPrm"))]
+        links = [os.readlink(f"/proc/self/task/{thread}/{name}") for name in ("ns/mnt", "root")]
+        found[thread] = (*told, *links)
+    return found
+
+
+def test_a_start_leaves_every_thread_of_the_caller_as_it_was() -> None:
+    before, mark = _threads(), os.stat("/proc/self/status").st_uid
+    with bubblewrap.open_bubblewrap() as sandbox:
+        assert sandbox.run(Program("print(1)"), [b""], Limits())[0].status is Status.OK
+        assert sandbox._server.process is not None
+        users = Path(f"/proc/{sandbox._server.process.pid}/status").read_text().split("Uid:")[1].split()[:4]
+    assert len(set(users)) == 1
+    assert users[0] != "0"
+    assert set(_threads().values()) == set(before.values())
+    assert gc.isenabled()
+    assert os.stat("/proc/self/status").st_uid == mark
+
+
+def test_a_start_that_fails_leaves_every_thread_as_it_was(
+    stages: dict[tuple[object, ...], staged_root.StagedRoot],
+) -> None:
+    before = set(_threads().values())
+    with bubblewrap.open_bubblewrap() as sandbox:
+        sandbox.run(Program("print(1)"), [b""], Limits())
+    (stage,) = stages.values()
+    with pytest.raises(FileNotFoundError):
+        launch(["/nowhere/at/all"], fds=(), environment={}, within=stage.entered(1_900_000_001))
+    with open("/dev/null") as other, pytest.raises(OSError, match="could not enter"):
+        launch(["/bin/true"], fds=(), environment={}, within=entered(other.fileno(), 1_900_000_001))
+    assert set(_threads().values()) == before
+    assert gc.isenabled()
+    os.close(stage.namespace)
