@@ -87,7 +87,7 @@ def main(
     )
     watch = Stopwatch()
     watch_steps(watch)
-    generation, reward = _timed_generation(), _timed_reward()
+    generation, reward, correction = _timed_generation(), _timed_reward(), _timed_correction()
     with contextlib.redirect_stdout(sys.stderr):
         train_grpo(job, Placement(device, 3, folder / "work", folder / "out"))
     lines = [json.loads(line)["metrics"] for line in (folder / "work/log.jsonl").read_text().splitlines()]
@@ -96,6 +96,8 @@ def main(
     found["whole_s"] = watch.seconds
     parts = zip(watch.seconds, generation, reward, strict=True)
     found["update_s"] = [whole - made - judged for whole, made, judged in parts]
+    if correction:
+        found["correction_s"] = correction
     for name in SAMPLING:
         if name in taken[0]:
             found[name] = [line[name] for line in taken]
@@ -122,6 +124,22 @@ def _timed_generation() -> list[float]:
             return generate(self, *asked, **others)
 
     SelfplayGRPOTrainer._generate_single_turn = timed  # type: ignore[method-assign]
+    return seconds
+
+
+def _timed_correction() -> list[float]:
+    """Has the trainer keep the seconds of the pass by which TRL weighs what another engine has sampled."""
+    seconds: list[float] = []
+    score = SelfplayGRPOTrainer._get_per_token_logps_and_entropies
+
+    def timed(self: Any, *asked: Any, **others: Any) -> Any:
+        import torch
+
+        # The update's own passes keep gradients.
+        with contextlib.nullcontext() if torch.is_grad_enabled() else _added(seconds):
+            return score(self, *asked, **others)
+
+    SelfplayGRPOTrainer._get_per_token_logps_and_entropies = timed  # type: ignore[method-assign]
     return seconds
 
 

@@ -1,6 +1,7 @@
 """A GRPO step with rollouts by vLLM against one by transformers, and the share that syncs and probes take of it.
 
-Both arms have a process of their own and take turns; every completion has the same length. Needs vLLM: run it with
+Both arms have a process of their own and take turns; every completion has the same length. With vLLM, TRL scores all
+completions once more before the update, to weigh them by how far engine and trainer are apart (`correction_s`). Needs vLLM: run it with
 `.venv-vllm/bin/python`, which `make vllm` makes. `--model FOLDER` takes a model in float32 in place of a tiny one.
 """
 
@@ -34,6 +35,7 @@ def run(arguments: Sequence[str]) -> dict[str, Any]:
         "tokens": given.tokens,
         "arms": found,
         "step_ratio": ours["step_s"] / theirs["step_s"],
+        "step_ratio_but_for_correction": (ours["step_s"] - ours["correction_s"]) / theirs["step_s"],
         "generation_ratio": ours["generation_s"] / theirs["generation_s"],
         "sync_and_probe_share": both / ours["step_s"],
     }
