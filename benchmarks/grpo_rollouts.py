@@ -1,8 +1,9 @@
 """A GRPO step with rollouts by vLLM against one by transformers, and the share that syncs and probes take of it.
 
 Both arms have a process of their own and take turns; every completion has the same length. With vLLM, TRL scores all
-completions once more before the update, to weigh them by how far engine and trainer are apart (`correction_s`). Needs vLLM: run it with
-`.venv-vllm/bin/python`, which `make vllm` makes. `--model FOLDER` takes a model in float32 in place of a tiny one.
+completions once more before the update, to weigh them by how far engine and trainer are apart (`correction_s`).
+Needs vLLM: run it with `.venv-vllm/bin/python`, which `make vllm` makes. `--model FOLDER` takes a model in float32 in
+place of a tiny one.
 """
 
 from __future__ import annotations
