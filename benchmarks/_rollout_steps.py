@@ -93,7 +93,7 @@ def main(
     lines = [json.loads(line)["metrics"] for line in (folder / "work/log.jsonl").read_text().splitlines()]
     taken = [line for line in lines if "step_time" in line]
     found = {"step_s": [line["step_time"] for line in taken], "generation_s": generation, "reward_s": reward}
-    found["whole_s"] = watch.seconds
+    found["whole_s"], found["whole_cpu_s"] = watch.seconds, watch.cpu
     parts = zip(watch.seconds, generation, reward, strict=True)
     found["update_s"] = [whole - made - judged for whole, made, judged in parts]
     if correction:

@@ -36,6 +36,7 @@ def run(arguments: Sequence[str]) -> dict[str, Any]:
         "tokens": given.tokens,
         "arms": found,
         "step_ratio": ours["step_s"] / theirs["step_s"],
+        "step_cpu_ratio": ours["whole_cpu_s"] / theirs["whole_cpu_s"],
         "step_ratio_but_for_correction": (ours["step_s"] - ours["correction_s"]) / theirs["step_s"],
         "generation_ratio": ours["generation_s"] / theirs["generation_s"],
         "sync_and_probe_share": both / ours["step_s"],
