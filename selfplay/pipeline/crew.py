@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 import sys
@@ -73,20 +74,25 @@ class Crew:
     @contextlib.contextmanager
     def judge(self, settings: JudgeSettings, run: Path) -> Iterator[Judge]:
         """The verifiers of a run directory; on a cluster that is there already they work on all of its nodes."""
-        there = [] if self.session is None or self.session.address is None else self.session.nodes()
-        # A head that is given no CPU is to have no work.
-        nodes = [node for node in there if node.cpus]
-        if self.session is None or len(nodes) < 2:
+        session = self.session
+        if session is None or session.address is None or _judges_on(session).count < 2:
             with contextlib.closing(Judge(settings, run / "store")) as judge:
                 yield judge
             return
-        demand = Demand(len(nodes), "cpu", 0, 0, "STRICT_SPREAD")
-        workers = RayWorkers(self.session, demand, 1, run, self.compute.ray, "judges")
+        sized = functools.partial(_judges_on, session)
+        workers = RayWorkers(session, sized(), 1, run, self.compute.ray, "judges", sized)
+        # They take their places while the run does what comes before its first verdict.
+        workers.prepare()
         try:
             with contextlib.closing(NodeJudge(settings, run / "store", workers)) as judge:
                 yield judge
         finally:
             workers.stop()
+
+
+def _judges_on(session: RaySession) -> Demand:
+    """One on each node that lives. A head that is given no CPU is to have no work."""
+    return Demand(max(sum(node.cpus > 0 for node in session.nodes()), 1), "cpu", 0, 0, "STRICT_SPREAD")
 
 
 def _complain(text: str) -> None:

@@ -6,6 +6,8 @@ is to hold a worker is looked at before it holds one, also one that joins later.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +21,9 @@ from verifiers.untrusted.files import read_text
 
 DECIDING = ("torch", "transformers", "trl", "accelerate", "peft", "tokenizers", "vllm")
 """Libraries that decide what models compute."""
+OWN = "promptcot"
+_ROOT = Path(__file__).resolve().parents[3]
+_PARTS = ("sandbox", "selfplay", "verifiers")
 PROOFS = Path("store") / "nodes"
 """Where in a run's folder the driver and the nodes show each other that they share it."""
 _SLOW_S = 10.0
@@ -45,14 +50,26 @@ class NodeFacts:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the libraries that decide what a worker computes; those that are not here are left out."""
-    found = {"Python": ".".join(platform.python_version_tuple()[:2])}
+    """Of Python, of this code, and of the libraries that decide what a worker computes, as far as they are here."""
+    found = {"Python": ".".join(platform.python_version_tuple()[:2]), OWN: own_version()}
     for name in DECIDING:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
     return found
+
+
+@functools.cache
+def own_version() -> str:
+    """The version of this code, with a hash of it: two checkouts of one version may differ."""
+    import selfplay
+
+    digest = hashlib.sha256()
+    for part in _PARTS:
+        for file in sorted((_ROOT / part).rglob("*.py")):
+            digest.update(str(file.relative_to(_ROOT)).encode() + b"\0" + file.read_bytes())
+    return f"{selfplay.__version__} ({digest.hexdigest()[:12]})"
 
 
 def lay_out(run: Path, token: str) -> None:

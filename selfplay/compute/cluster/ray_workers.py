@@ -52,6 +52,7 @@ class RayWorkers(Workers):
         run: Path,
         settings: RaySettings,
         name: str = "workers",
+        sized: Callable[[], Demand] | None = None,
     ) -> None:
         """Takes the cluster, the workers that there is room for, and the folder of the run, which all nodes share.
 
@@ -60,6 +61,8 @@ class RayWorkers(Workers):
             demand: the number of workers, and what each takes.
             run: the run directory, or another folder that the nodes share.
             name: of their logs, and of the folder for files that pass between them.
+            sized: the demand as the nodes that live now make it, for workers that begin with any one of them; None
+                keeps to the one that was given, and begins with all.
         """
         super().__init__(demand.count, threads, demand.device, run / f"{name}.log", demand.gpus or 1)
         self.shared: Path = run / "store" / "passing" / name
@@ -67,6 +70,8 @@ class RayWorkers(Workers):
         self._session = session
         self._demand = demand
         self._settings = settings
+        self._sized = sized
+        self._all_first = sized is None
         self._token = secrets.token_hex(8)
         self._seats: list[Seat] = []
         self._bundles: Any = None
@@ -129,22 +134,41 @@ class RayWorkers(Workers):
             ends = [end for end in ends if end not in done]
         self._starting = []
 
+    def prepare(self) -> None:
+        """Asks for places on the nodes, if that was not done before, and waits for none."""
+        if self._seats:
+            return
+        lay_out(self._run, self._token)
+        # A run that was killed may have left some.
+        remove_folder(self.shared)
+        self.shared.mkdir(parents=True)
+        self._ask_for_places()
+
+    def _ask_for_places(self) -> None:
+        if self._sized is not None:
+            self._demand = self._sized()
+            self.count = self._demand.count
+        self._bundles = self._session.placed(self._demand)
+        self._seats = [Seat(place) for place in range(self.count)]
+        for seat in self._seats:
+            self._take(seat)
+
+    def _ask_anew(self) -> None:
+        """Asks for other places where none has come and the nodes are others by now: Ray places all or none."""
+        if self._sized is None or any(seat.facts for seat in self._seats) or self._sized() == self._demand:
+            return
+        for seat in self._seats:
+            self._session.drop(seat.hand)
+        self._session.give_up(self._bundles)
+        self._ask_for_places()
+
     def _begun(self) -> Sequence[WorkerChild]:
-        """Those that there are: all at first, and at least one after a loss; for a training, its ranks alone."""
+        """Those that there are: at least one, at first all, where none may lack; for a training, its ranks alone."""
         if self._ranks is not None:
             return self._ranks
-        if not self._seats:
-            lay_out(self._run, self._token)
-            # A run that was killed may have left some.
-            remove_folder(self.shared)
-            self.shared.mkdir(parents=True)
-            self._bundles = self._session.placed(self._demand)
-            self._seats = [Seat(place) for place in range(self.count)]
-            for seat in self._seats:
-                self._take(seat)
-            self._wait_for(self.count)
-        else:
-            self._wait_for(1)
+        self.prepare()
+        self._wait_for(self.count if self._all_first else 1)
+        self._all_first = False
         return [seat.child for seat in self._seats if seat.child is not None]
 
     def _all_ranks(self) -> list[RemoteChild]:
@@ -190,6 +214,7 @@ class RayWorkers(Workers):
                 self.note(f"waiting for room on the cluster: {there} of {wanted} workers have a place")
                 told = True
             self._settle(_TICK_S)
+            self._ask_anew()
 
     def _settle(self, seconds: float) -> list[RemoteChild]:
         """Starts processes in those places that have a node by now; waits so long for one. The new ones."""

@@ -12,6 +12,8 @@ from sandbox.process.child import ChildGone
 from selfplay.compute.cluster.hand import Beginning
 from selfplay.compute.cluster.nodes import NodeFacts
 from selfplay.compute.objects import unpacked
+from selfplay.compute.system_errors import worker_sentence
+from selfplay.compute.workers import WorkerError
 
 _END_S = 60.0
 
@@ -28,7 +30,7 @@ def lost_errors() -> tuple[type[Exception], ...]:
 
 
 def fetched(reference: Any, until: float | None) -> Any:
-    """The answer of an actor. Raises TimeoutError or HandLost."""
+    """The answer of an actor. Raises TimeoutError or HandLost, and WorkerError where the actor itself failed."""
     import ray
 
     try:
@@ -37,6 +39,9 @@ def fetched(reference: Any, until: float | None) -> Any:
         raise TimeoutError("it said nothing in time") from None
     except lost_errors() as error:
         raise HandLost(str(error).splitlines()[0]) from error
+    except ray.exceptions.RayTaskError as error:
+        # Of its own text, which is the node's traceback, only the cause is for a person.
+        raise WorkerError(worker_sentence(error.cause)) from error
 
 
 class RemoteChild:

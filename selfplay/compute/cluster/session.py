@@ -12,6 +12,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -34,10 +35,16 @@ OF_OUR_OWN = {
     "RAY_worker_niceness": "0",
 }
 """Variables under which Ray starts a cluster for one run."""
+ONE_TRY = {"RAY_gcs_server_port_wait_time_s": "1"}
+"""Variables under which Ray looks once, for about 40 s, for a cluster that is said to be there: not for a quarter of an
+hour, where the address is that of one that has ended."""
+REACHED_S = 10.0
 OBJECT_STORE = 256 * 2**20
 """Bytes of shared memory for answers under way, of a cluster of our own."""
 NOTICED_S = 60.0
 """Longest time in which a cluster notices that a node is gone (Ray's health checks take about 15 s)."""
+LONGEST_REASON = 300
+"""Characters of what Ray says, which takes several lines to name two versions."""
 _TICK_S = 0.25
 _ENDS_S = 30.0
 
@@ -66,7 +73,6 @@ class RaySession:
             undone.callback(self._open.close)
             with _signals_kept():
                 self._ray = self._started(cpus) if settings.address is None else self._joined(settings.address)
-            self._open.callback(self._ray.shutdown)
             undone.pop_all()
         # What is told and what is asked meanwhile have threads of their own.
         self._actor = self._ray.remote(max_restarts=0, concurrency_groups={"told": 1, "asked": 2})(Hand)
@@ -78,23 +84,28 @@ class RaySession:
         # Ray opens its own folder to everybody; the one around it is for this user alone.
         own = f"{folder}/ray"
         ray = _library()
+        # Also where the start is interrupted, or fails half-way.
+        self._open.callback(ray.shutdown)
         try:
             ray.init("local", num_cpus=cpus, object_store_memory=OBJECT_STORE, _temp_dir=own, **_QUIET)
         except (RuntimeError, OSError, ValueError) as error:
             raise NoRoom(
-                f"compute.executor: Ray could not start on this machine ({_first_line(error)}); see "
+                f"compute.executor: Ray could not start on this machine ({_in_one_line(error)}); see "
                 "`ray start --head`, or set compute.executor to local"
             ) from error
         return ray
 
     def _joined(self, address: str) -> Any:
         ray = _library()
+        self._open.callback(ray.shutdown)
         try:
-            ray.init(address, **_QUIET)
+            _reach(address)
+            with _variables(ONE_TRY):
+                ray.init(address, **_QUIET)
         except (RuntimeError, OSError, ValueError) as error:
             raise NoRoom(
                 f"compute.ray.address: no Ray cluster that this process can join answers at {address} "
-                f"({_first_line(error)}); start one by `ray start --head`, or leave the field out"
+                f"({_in_one_line(error)}); start one by `ray start --head`, or leave the field out"
             ) from error
         return ray
 
@@ -128,6 +139,12 @@ class RaySession:
         from ray.util.placement_group import placement_group
 
         return placement_group([demand.bundle] * demand.count, strategy=demand.strategy)
+
+    def give_up(self, group: Any) -> None:
+        """Has a placement group taken away."""
+        from ray.util.placement_group import remove_placement_group
+
+        remove_placement_group(group)
 
     def hand(self, group: Any, place: int, demand: Demand) -> Any:
         """A new actor in a bundle; it begins once the bundle has a node."""
@@ -177,6 +194,13 @@ def _token() -> str:
     return secrets.token_hex(32)
 
 
+def _reach(address: str) -> None:
+    """Raises OSError where nothing listens at an address; those that are not `host:port` are left to Ray."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), REACHED_S).close()
+
+
 _QUIET: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
 
 
@@ -217,5 +241,5 @@ def _variables(wanted: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__

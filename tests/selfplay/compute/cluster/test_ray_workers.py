@@ -32,6 +32,14 @@ class GetTimeoutError(Exception):
     """As Ray's."""
 
 
+class RayTaskError(Exception):
+    """As Ray's: the node's traceback, and the error as it was there."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(f"Traceback (most recent call last):\n  of the node\n{cause}")
+        self.cause = cause
+
+
 class Reference:
     """An answer that is there, or that never comes."""
 
@@ -95,6 +103,7 @@ class Session:
         self.free = ["n0", "n1", "n2"]
         self.losing: list[tuple[str, str]] = []
         """Nodes that are lost when they are told a function: node and name."""
+        self.demand: Demand | None = None
 
     def told(self, hand: StandIn, function: Any, arguments: list[Any]) -> bool:
         if (hand.node, function.__name__) not in self.losing:
@@ -103,6 +112,9 @@ class Session:
         return True
 
     def placed(self, demand: Demand) -> None:
+        self.demand = demand
+
+    def give_up(self, group: Any) -> None:
         return
 
     def hand(self, group: Any, place: int, demand: Demand) -> StandIn:
@@ -110,7 +122,12 @@ class Session:
         return self.hands[-1]
 
     def has_place(self, hand: StandIn) -> bool:
-        hand.node = hand.node or (self.free.pop(0) if self.free else "")
+        free, self.free = [node for node in self.free if node not in self.lost], []
+        # Of a group that is to have a node for each, Ray places all or none.
+        wanted = self.demand.count if self.demand and self.demand.strategy == "STRICT_SPREAD" else 0
+        whole = sum(bool(one.node) for one in self.hands) + len(free) >= wanted
+        hand.node = hand.node or (free.pop(0) if free and whole else "")
+        self.free = free
         return bool(hand.node)
 
     def drop(self, hand: StandIn) -> None:
@@ -138,6 +155,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Session:
         GetTimeoutError=GetTimeoutError,
         ObjectLostError=RayActorError,
         NodeDiedError=RayActorError,
+        RayTaskError=RayTaskError,
     )
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(get=get, exceptions=errors))
     for name, value in {"SETTLED_S": 0.02, "_TICK_S": 0.005}.items():
@@ -239,3 +257,30 @@ def test_secrets_of_the_driver_stay_there(session: Session, tmp_path: Path, monk
     passed = workers._beginning(workers._seats[0]).environment
     assert passed["HF_HUB_OFFLINE"] == os.environ["HF_HUB_OFFLINE"]
     assert "HF_TOKEN" not in passed
+
+
+def test_judges_begin_on_the_nodes_that_are_left(session: Session, tmp_path: Path) -> None:
+    """A node that was lost between the start of a run and its first verdict had all wait for an hour: of one judge a
+    node, Ray places all or none."""
+    nodes = ["n0", "n1", "n2"]
+
+    def sized() -> Demand:
+        return Demand(len(nodes), "cpu", 0, 0, "STRICT_SPREAD")
+
+    settings = RaySettings.model_validate({"patience_s": 5})
+    judges = RayWorkers(session, sized(), 1, tmp_path, settings, "judges", sized)  # type: ignore[arg-type]
+    session.lost.add("n1")
+    judges.prepare()
+    assert not any(hand.node for hand in session.hands)
+    # Ray notices a while later.
+    looks: list[int] = []
+
+    def noticed() -> Demand:
+        looks.append(1)
+        if len(looks) == 3:
+            nodes.remove("n1")
+        return sized()
+
+    judges._sized = noticed
+    assert judges.map(double, range(6)) == [0, 2, 4, 6, 8, 10]
+    assert (judges.count, len(session.hands)) == (2, 2)

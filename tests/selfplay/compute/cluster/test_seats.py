@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 import sys
 import time
@@ -14,6 +15,7 @@ from sandbox.process.child import ChildGone
 from selfplay.compute.cluster.hand import Beginning
 from selfplay.compute.cluster.nodes import NodeFacts
 from selfplay.compute.cluster.seats import HandLost, RemoteChild, Seat
+from selfplay.compute.workers import WorkerError
 
 BEGINNING = Beginning({}, (), 1, "cpu", "workers.log", "run", "token")
 FACTS = NodeFacts("n1", "10.0.0.1", "host", {})
@@ -41,11 +43,19 @@ class Actor:
         return SimpleNamespace(options=options)
 
 
+class ActorFailed(Exception):
+    """As Ray says that the actor's own code raised: the node's traceback, and the error as it was there."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(f"ray::Hand.begin()\nTraceback (most recent call last)\n{cause!r}")
+        self.cause = cause
+
+
 @pytest.fixture(autouse=True)
 def a_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     ray = ModuleType("ray")
     errors = {"RayActorError": ActorDied, "ObjectLostError": ActorDied, "NodeDiedError": ActorDied}
-    ray.exceptions = SimpleNamespace(GetTimeoutError=NotInTime, **errors)  # type: ignore[attr-defined]
+    ray.exceptions = SimpleNamespace(GetTimeoutError=NotInTime, RayTaskError=ActorFailed, **errors)  # type: ignore[attr-defined]
 
     def get(reference: Any, timeout: float | None) -> Any:
         actor, name, _ = reference
@@ -125,3 +135,12 @@ def test_a_seat_whose_node_is_lost_says_so() -> None:
     seat.take(Actor(look=ActorDied("gone")), BEGINNING)
     with pytest.raises(HandLost, match="gone"):
         seat.looked()
+
+
+def test_what_fails_on_a_node_is_told_in_one_sentence_without_its_traceback() -> None:
+    seat = Seat(0)
+    full = OSError(errno.ENOSPC, "No space left on device", "/tmp/selfplay-workers-x")
+    seat.take(Actor(look=FACTS, begin=ActorFailed(full)), BEGINNING)
+    with pytest.raises(WorkerError, match=r"^a worker failed: /tmp.*: the disk is full; make room and run") as told:
+        seat.begin(BEGINNING)
+    assert "\n" not in str(told.value)
