@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +26,8 @@ This process on node: 10.0.0.2 was started with:
 
 class Ray:
     """Notes how it is started; raises what it is told to."""
+
+    exceptions = SimpleNamespace(RayError=RuntimeError)
 
     def __init__(self) -> None:
         self.fault: BaseException | None = None
