@@ -125,13 +125,16 @@ def _demand_when_there(session: RaySession, compute: ComputeSettings, gpus_each:
     Raises:
         NoRoom: it still has too little after a while.
     """
-    deadline = time.monotonic() + JOINING_S
+    deadline, told = time.monotonic() + JOINING_S, False
     while True:
         try:
             return demand_of(compute, gpus_each, session.nodes())
-        except NoRoom:
+        except NoRoom as error:
             if time.monotonic() > deadline:
                 raise
+            if not told:
+                _complain(f"waiting {JOINING_S:g} s for nodes that may still join: {error}")
+            told = True
         time.sleep(1.0)
 
 

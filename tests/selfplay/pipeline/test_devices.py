@@ -71,12 +71,15 @@ def test_a_cluster_of_ones_own_is_only_looked_for(monkeypatch: pytest.MonkeyPatc
     assert found.detail == "Ray is here, and the run starts a cluster of its own on this machine"
 
 
-def test_nodes_that_come_late_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nodes_that_come_late_are_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     there = iter([[], [], [ClusterNode("a", "10.0.0.1", 8, 0)]])
     session: Any = SimpleNamespace(nodes=lambda: next(there))
     monkeypatch.setattr(crew.time, "sleep", lambda _: None)
     asked = ComputeSettings(executor="ray", workers=2, ray=RaySettings(address="auto"))
     assert crew._demand_when_there(session, asked, 1).count == 2
+    assert capsys.readouterr().err.count("waiting 60 s for nodes that may still join: compute.workers is 2") == 1
     monkeypatch.setattr(crew, "JOINING_S", -1.0)
     with pytest.raises(crew.NoRoom, match="has room for 0"):
         crew._demand_when_there(SimpleNamespace(nodes=list), asked, 1)
