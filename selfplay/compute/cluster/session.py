@@ -21,6 +21,7 @@ from typing import Any
 
 from selfplay.compute.cluster.hand import Hand
 from selfplay.compute.cluster.room import MEMORY, ClusterNode, Demand, NoRoom
+from selfplay.compute.workers import WorkerError
 from selfplay.config.recipe import RaySettings
 
 NOT_INSTALLED = (
@@ -39,6 +40,9 @@ ONE_TRY = {"RAY_gcs_server_port_wait_time_s": "1"}
 """Variables under which Ray looks once, for about 40 s, for a cluster that is said to be there: not for a quarter of an
 hour, where the address is that of one that has ended."""
 REACHED_S = 10.0
+LOOK_S = 5.0
+"""Time between two looks whether the head of a cluster answers."""
+HEAD_GONE_S = 30.0
 OBJECT_STORE = 256 * 2**20
 """Bytes of shared memory for answers under way, of a cluster of our own."""
 NOTICED_S = 60.0
@@ -76,6 +80,8 @@ class RaySession:
         # What is told and what is asked meanwhile have threads of their own.
         self._actor = self._ray.remote(max_restarts=0, concurrency_groups={"told": 1, "asked": 2})(Hand)
         self._hands: list[Any] = []
+        self._head = str(self._ray.get_runtime_context().gcs_address)
+        self._answered = self._look_at = time.monotonic()
 
     def _started(self, cpus: int) -> Any:
         self._open.enter_context(_variables(OF_OUR_OWN | {"RAY_AUTH_TOKEN": _token()}))
@@ -159,7 +165,12 @@ class RaySession:
         return made
 
     def ready(self, references: list[Any], seconds: float) -> list[Any]:
-        """Those whose answers are here, or will never come, once one is or the time is over."""
+        """Those whose answers are here, or will never come, once one is or the time is over.
+
+        Raises:
+            WorkerError: the cluster's head is gone.
+        """
+        self._demand_head()
         if not references:
             time.sleep(seconds)
             return []
@@ -167,6 +178,22 @@ class RaySession:
         if not done and seconds:
             done, _ = self._ray.wait(references, num_returns=1, timeout=seconds)
         return list(done)
+
+    def _demand_head(self) -> None:
+        """Looks now and then whether the head answers: Ray would end this process without it, a minute later."""
+        now = time.monotonic()
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_S
+        try:
+            _reach(self._head)
+            self._answered = now
+        except OSError as error:
+            if now - self._answered > HEAD_GONE_S:
+                raise WorkerError(
+                    f"the head of the Ray cluster at {self._head} has not answered for {HEAD_GONE_S:g} s "
+                    f"({_in_one_line(error)}); bring it up, and run the same command again"
+                ) from error
 
     def drop(self, hand: Any) -> None:
         """Ends an actor, and its process with it."""
@@ -208,6 +235,8 @@ def _library() -> Any:
         raise NoRoom(
             "compute.executor: is ray, but this process has a Ray session of its own already; end it by ray.shutdown()"
         )
+    # Else it prints the last words of a lost node, some forty lines, among what the run says of it.
+    ray._private.worker._worker_logs_enabled = False
     return ray
 
 

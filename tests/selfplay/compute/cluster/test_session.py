@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 
 from selfplay.compute.cluster import session
 from selfplay.compute.cluster.room import NoRoom
-from selfplay.compute.cluster.session import ONE_TRY, RaySession
+from selfplay.compute.cluster.session import HEAD_GONE_S, LOOK_S, ONE_TRY, RaySession
+from selfplay.compute.workers import WorkerError
 from selfplay.config.recipe import RaySettings
 
 MISMATCH = """Version mismatch: The cluster was started with:
@@ -47,6 +49,12 @@ class Ray:
 
     def shutdown(self) -> None:
         self.ended += 1
+
+    def get_runtime_context(self) -> Any:
+        return SimpleNamespace(gcs_address=self.joined[-1])
+
+    def wait(self, references: list[Any], **_: Any) -> tuple[list[Any], list[Any]]:
+        return references, []
 
     def remote(self, **_: Any) -> Any:
         return lambda actor: actor
@@ -101,3 +109,22 @@ def test_a_start_that_is_interrupted_leaves_no_ray(ray: Ray, address: str | None
     with pytest.raises(KeyboardInterrupt):
         RaySession(RaySettings(address=address))
     assert ray.ended == 1
+
+
+def test_a_head_that_is_gone_ends_the_run_in_one_sentence(
+    ray: Ray, port: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray ended the whole process after a minute, in words of its own."""
+    address = f"127.0.0.1:{port.getsockname()[1]}"
+    joined = RaySession(RaySettings(address=address))
+    now = time.monotonic()
+    monkeypatch.setattr(session.time, "monotonic", lambda: now)
+    now += LOOK_S
+    assert joined.ready(["there"], 0.0) == ["there"]
+    port.close()
+    assert joined.ready(["there"], 0.0) == ["there"], "it is not looked at each time"
+    now += HEAD_GONE_S
+    assert joined.ready(["there"], 0.0) == ["there"], "it may come back"
+    now += LOOK_S
+    with pytest.raises(WorkerError, match=rf"the head of the Ray cluster at {address} has not answered for 30 s"):
+        joined.ready(["there"], 0.0)
