@@ -17,7 +17,7 @@ from pathlib import Path
 
 from selfplay.config.errors import UserError
 from selfplay.run.files import write_text
-from verifiers.untrusted.files import read_text
+from verifiers.untrusted.files import read_bytes, read_text
 
 DECIDING = ("torch", "transformers", "trl", "accelerate", "peft", "tokenizers", "vllm")
 """Libraries that decide what models compute."""
@@ -68,7 +68,7 @@ def own_version() -> str:
     digest = hashlib.sha256()
     for part in _PARTS:
         for file in sorted((_ROOT / part).rglob("*.py")):
-            digest.update(str(file.relative_to(_ROOT)).encode() + b"\0" + file.read_bytes())
+            digest.update(str(file.relative_to(_ROOT)).encode() + b"\0" + read_bytes(file))
     return f"{selfplay.__version__} ({digest.hexdigest()[:12]})"
 
 
