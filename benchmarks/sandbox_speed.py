@@ -12,7 +12,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 from benchmarks.grader_schemes import SCHEMES
@@ -42,6 +44,8 @@ import os, time
 def turn():
     {turn}
 turn()
+print("ready", flush=True)
+input()
 done, begun = 0, time.perf_counter()
 while (seconds := time.perf_counter() - begun) < {seconds}:
     turn()
@@ -53,6 +57,12 @@ MACHINE = {
     "forks": "pid = os.fork() or os._exit(0); os.waitpid(pid, 0)",
 }
 """Work that shares nothing of ours: what two processes do of it, to what one does, is what the machine gives."""
+_WORKER = (
+    "from benchmarks.sandbox_speed import SUBMISSION, CodeVerifier\nverifier = CodeVerifier()",
+    "verifier.verify_many([SUBMISSION] * 20)",
+    "verifier.close()",
+)
+SUBMISSION = (Task(tests=(Test(input="10\n", output="285\n"),) * 3), f"```python\n{ECHO.source}\n```")
 
 
 def _tree_cpu_ms(pid: int) -> float:
@@ -107,7 +117,7 @@ def _commands(command: list[str]) -> list[tuple[float, float]]:
     for _ in range(ROUNDS):
         cpu, wall, inside = _own_cpu_ms(), time.perf_counter(), 0.0
         for _ in range(TESTS):
-            done = subprocess.run(command, input=b"10\n", stdout=subprocess.PIPE, check=True)
+            done = subprocess.run(command, input=b"10\n", stdout=PIPE, check=True)
             inside += float(done.stdout or 0)
         cpu = _own_cpu_ms() - cpu + inside
         samples.append((cpu / TESTS, 1000 * (time.perf_counter() - wall) / TESTS))
@@ -163,44 +173,60 @@ def _function_mode(sandbox: WarmSandbox) -> dict[str, float]:
     return figures
 
 
-def _submissions_per_s(workers: int) -> float:
-    task = Task(tests=tuple(Test(input="10\n", output="285\n") for _ in range(3)))
-    verifier = CodeVerifier(workers=workers)
-    try:
-        completion = f"```python\n{ECHO.source}\n```"
-        verifier.verify_many([(task, completion)] * 20)
-        begun = time.perf_counter()
-        verdicts = verifier.verify_many([(task, completion)] * THROUGHPUT_SUBMISSIONS)
+def _submissions(workers: int) -> tuple[float, float]:
+    """How many are judged in a second, and processor milliseconds of each."""
+    with closing(CodeVerifier(workers=workers)) as verifier:
+        verifier.verify_many([SUBMISSION] * 20)
+        cpu, begun = _own_cpu_ms() + _tree_cpu_ms(os.getpid()), time.perf_counter()
+        verdicts = verifier.verify_many([SUBMISSION] * THROUGHPUT_SUBMISSIONS)
         seconds = time.perf_counter() - begun
-    finally:
-        verifier.close()
+        cpu = _own_cpu_ms() + _tree_cpu_ms(os.getpid()) - cpu
     assert all(verdict.passed for verdict in verdicts)
-    return THROUGHPUT_SUBMISSIONS / seconds
+    cpu += sum(1000 * verdict.details["cpu_s"] for verdict in verdicts)
+    return THROUGHPUT_SUBMISSIONS / seconds, cpu / THROUGHPUT_SUBMISSIONS
 
 
 def _throughput() -> dict[str, float]:
+    """Two workers beside one, and beside what two processors allow: one worker keeps more than one busy at times."""
     sys.setswitchinterval(SWITCH_S)  # as in the command and in workers
-    pairs = [(_submissions_per_s(1), _submissions_per_s(2)) for _ in range(5)]
+    pairs = [(_submissions(1), _submissions(2)) for _ in range(5)]
+    figures = {}
+    for place, name in enumerate(("1_worker", "2_workers")):
+        figures[f"submissions_per_s_{name}"] = round(statistics.median(pair[place][0] for pair in pairs), 1)
+        figures[f"submission_cpu_ms_{name}"] = round(statistics.median(pair[place][1] for pair in pairs), 3)
+    busy = statistics.median(rate * cpu / 1000 for (rate, cpu), _ in pairs)
     return {
-        "submissions_per_s_1_worker": round(statistics.median(one for one, _ in pairs), 1),
-        "submissions_per_s_2_workers": round(statistics.median(two for _, two in pairs), 1),
-        "two_workers_to_one": round(statistics.median(two / one for one, two in pairs), 3),
+        **figures,
+        "two_workers_to_one": round(statistics.median(two / one for (one, _), (two, _) in pairs), 3),
+        "processors_of_one_worker": round(busy, 3),
+        "two_workers_to_one_at_most": round(2 / max(busy, 1.0), 3),
     }
 
 
 def _machine() -> dict[str, float]:
-    """How much more two processes do than one where nothing of ours is shared, in the same pairs."""
-    return {f"two_{name}_to_one": round(statistics.median(_machine_ratios(turn)), 3) for name, turn in MACHINE.items()}
+    """How much more two processes do than one where nothing of ours is shared, and with a worker in each."""
+    ratios = {f"two_{name}_to_one": _machine_ratios(turn, "-S") for name, turn in MACHINE.items()}
+    ratios["two_processes_with_a_worker_to_one"] = _machine_ratios(_WORKER[1], before=_WORKER[0], after=_WORKER[2])
+    return {name: round(statistics.median(found), 3) for name, found in ratios.items()}
 
 
-def _machine_ratios(turn: str) -> list[float]:
-    command = [sys.executable, "-S", "-c", _RATE.format(turn=turn, seconds=MACHINE_S)]
+def _machine_ratios(turn: str, *options: str, before: str = "", after: str = "") -> list[float]:
+    code = "\n".join((before, _RATE.format(turn=turn, seconds=MACHINE_S), after))
+    command = [sys.executable, *options, "-c", code]
+    return [_rate(command, 2) / _rate(command, 1) for _ in range(5)]
 
-    def rate(processes: int) -> float:
-        started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
-        return sum(float(one.communicate()[0]) for one in started)
 
-    return [rate(2) / rate(1) for _ in range(5)]
+def _rate(command: list[str], processes: int) -> float:
+    """What so many processes of a command do in a second, from when the last of them is ready."""
+    started = [subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) for _ in range(processes)]
+    for one in started:
+        assert one.stdout is not None
+        one.stdout.readline()
+    for one in started:
+        assert one.stdin is not None
+        one.stdin.write("\n")
+        one.stdin.flush()
+    return sum(float(one.communicate()[0]) for one in started)
 
 
 def _schemes() -> dict[str, float]:

@@ -55,12 +55,24 @@ LANDLOCK_ENTRY = f'{_LOAD}sys.modules["sandbox.landlock.inside"].main()\n'
 
 
 def open_sealed(data: bytes) -> int:
-    """A read-only descriptor of an anonymous file that nobody can change any more; the caller closes it."""
+    """A descriptor of an anonymous file that nobody can change any more; the caller closes it."""
     fd = os.memfd_create("data", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
-        fill(fd, data)
+        written = 0
+        while written < len(data):
+            # The place to read from stays the start.
+            written += os.pwrite(fd, memoryview(data)[written:], written)
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
-        # A second opening, since a file that is open for writing anywhere cannot be executed.
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def open_program(data: bytes) -> int:
+    """The same of a file to be executed, which none can be that is open for writing anywhere."""
+    fd = open_sealed(data)
+    try:
         return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.close(fd)

@@ -184,7 +184,7 @@ class WarmSandbox:
             return replace(execution, status=Status.COMPILE_ERROR, reason=reason)
         while len(self._binaries) >= _CACHED_BINARIES:
             os.close(self._binaries.pop(next(iter(self._binaries))))
-        self._binaries[key] = descriptors.open_sealed(binary)
+        self._binaries[key] = descriptors.open_program(binary)
         return self._binaries[key]
 
     def _headers(self, language: Language) -> Path | None:

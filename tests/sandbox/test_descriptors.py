@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import marshal
 import os
+from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from sandbox.warm.descriptors import (
     INSIDE_MODULES,
     LANDLOCK_MODULES,
     bundle,
+    open_program,
     open_sealed,
     read_back,
     scratch_files,
@@ -23,17 +26,29 @@ def test_a_sealed_file_is_read_and_never_written() -> None:
     data = bytes(range(256)) * 1000
     fd = open_sealed(data)
     try:
+        assert os.read(fd, 5) == data[:5]
         assert size_of(fd) == len(data)
         assert read_back(fd, len(data)) == data
         assert read_back(fd, 10) == data[:10]
-        with pytest.raises(OSError, match="Bad file descriptor"):
-            os.write(fd, b"x")
         # Neither by opening it anew, as whoever holds the descriptor can.
         again = os.open(f"/proc/self/fd/{fd}", os.O_RDWR)
-        for change in (lambda: os.write(again, b"x"), lambda: os.ftruncate(again, 0)):
-            with pytest.raises(PermissionError):
-                change()
+        for held in (fd, again):
+            os.lseek(held, 0, os.SEEK_SET)
+            assert os.read(held, 10) == data[:10]
+            for change in (partial(os.write, held, b"x"), partial(os.ftruncate, held, 0)):
+                with pytest.raises(PermissionError):
+                    change()
         os.close(again)
+    finally:
+        os.close(fd)
+
+
+def test_a_program_can_be_executed() -> None:
+    fd = open_program(Path("/bin/true").read_bytes())
+    try:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.write(fd, b"x")
+        assert os.waitpid(os.posix_spawn(f"/proc/self/fd/{fd}", ["true"], {}), 0)[1] == 0
     finally:
         os.close(fd)
 

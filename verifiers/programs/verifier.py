@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,6 +111,8 @@ class CodeVerifier(Verifier):
         """Judges many, in order, with as many at a time as there are workers; each holds its program in its last fenced
         block."""
         pending = [self._runner.on_worker(self._judging(task, completion)) for task, completion in items]
+        # Once for all of them: to be woken up at each end takes from the workers what they share.
+        wait(pending)
         return [future.result() for future in pending]
 
     def verify_source(self, task: Task, source: str) -> Verdict:
