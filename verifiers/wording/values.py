@@ -44,6 +44,9 @@ _LEADING_WORD = linear.compile(r"[A-Za-z]{2,}\s+(?=[-+±])")
 _FUNCTION = linear.compile(r"\\?(?:arc)?(?:sin|cos|tan|cot|sec|csc|log|ln|lg|exp|sqrt|pi|max|min)")
 _SHORT = "an and as at be by do for go he if in is it me my no of on or so the to up us we am are has was"
 _WORDS = frozenset(_SHORT.split())
+_TIMES = linear.compile(r"(\d\s?)x(?=\s?\d)")
+_WORD_ALONE = linear.compile(r"[a-z]{3}")
+_COUNTED_AFTER = linear.compile(r"\s(?:[a-hj-z]|i[a-eg-mo-rt-z])[a-z]{2,}|%")
 _NAME = linear.compile(r"[A-Z]{2,3}|[A-Za-z](?:_\{?\w\}?)?'?|[A-Za-z]\([A-Za-z0-9, ]{1,9}\)")
 _SAYS = linear.compile(r"(?:\b(?:is|are|was|be|equals)|[:=≈])[\s*$]*$")
 _OF_CURVES = linear.compile(
@@ -198,7 +201,8 @@ def _relations(text: str) -> Iterator[ValueInText]:
 
 def _is_equation(text: str, start: int, body: str, unknown: bool) -> bool:
     """Tells whether an equation whose right side is a number is what a text is about, and not this number."""
-    if not unknown or _NAME.fullmatch(_SIGN.split(body)[-2].strip()):
+    counted = _COUNTED_AFTER.match(text[start + len(body) :][:40])
+    if not unknown or _NAME.fullmatch(_SIGN.split(body)[-2].strip()) or counted is not None:
         return False
     before = text[max(start - 120, 0) : start]
     return _SAYS.search(before) is None or _OF_CURVES.search(before) is not None
@@ -206,8 +210,11 @@ def _is_equation(text: str, start: int, body: str, unknown: bool) -> bool:
 
 def _letters_of(side: str) -> set[str] | None:
     """The letters that a side of a plain formula names; None where it holds a word."""
-    runs = _LETTERS.findall(_FUNCTION.sub(" ", side))
-    return None if any(len(run) > 3 or run.lower() in _WORDS for run in runs) else set("".join(runs))
+    runs = _LETTERS.findall(_TIMES.sub(r"\1 ", side))
+    left = [_FUNCTION.sub("", run) for run in runs]
+    if any(run.lower() in _WORDS or len(rest) > 1 + 2 * (run == rest) for run, rest in zip(runs, left, strict=True)):
+        return None
+    return None if _WORD_ALONE.fullmatch(side) else set("".join(left))
 
 
 def _groups(text: str) -> Iterator[ValueInText]:

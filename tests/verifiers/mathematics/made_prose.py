@@ -382,10 +382,45 @@ def names(rng: random.Random) -> Iterator[Case]:
         yield rf"\text{{{one}}}", form.format(one), False
 
 
+def sums(rng: random.Random) -> Iterator[Case]:
+    """What the last sentence works out, whatever it is said of, and for what."""
+    one, two = rng.randint(20, 60), rng.randint(5, 19)
+    gold = f"{one - two}"
+    for form in (
+        "Harry slept {} - {} = {} hours more than James.",
+        "Therefore, she bought {} - {} = {} more boxes this week than last week.",
+        "Clara must mow the lawn {}-{}={} times to afford the 3 jackets.",
+        "Thus, the pirates dug {} - {} = {} holes on the fourth day.",
+        "So, Patrick earned a total of ${} - ${} = ${} from selling lemonade for 6 hours.",
+        "The crocodile grows {} inches - {} inches = {} inches in 13 years.",
+        "It takes {} - {} = {} days for its height to be 600 inches.",
+        "The number of people who had not voted is {}-{} = {} voters.",
+        "So there are {} - {} = {} girls that are not in the girl scout.",
+        "They will save ${} - ${} = ${} if they choose the first park over the second.",
+    ):
+        yield gold, f"We add.\n{form.format(one, two, one - two)}", True
+        yield gold, form.format(one, two, one - two + 1), False
+        for other in sorted({"6", "13", "600", "3", str(two), str(one)} - {gold}):
+            yield other, form.format(one, two, one - two), False
+    for form in (
+        "So {} - {} = {} is wrong.",
+        "We get {} - {} = {}, which is impossible.",
+        "It is not {} - {} = {}.",
+        "Suppose that {} - {} = {} are left.",
+        "There are {} - {} = {} dozen eggs.",
+        "So {} - {} = {} or 7 are left.",
+        "She has {} - {} = {}, so she gives away 7.",
+        "Then {} - {} = {} and 3 are left.",
+        "That is {} - {} = {} squared.",
+        "There are {} - {} = {}, too many for the bus.",
+    ):
+        yield gold, form.format(one, two, one - two), False
+
+
 PROSE: dict[str, Callable[[random.Random], Iterator[Case]]] = {
     maker.__name__: maker
     for maker in (
         *(counts, pairs, listed, options_with_values, equations, measures_of_two_units, intervals_in_words, bounds),
-        *(nothing, ratios, days, shares, names),
+        *(nothing, ratios, days, shares, names, sums),
     )
 }

@@ -71,7 +71,7 @@ def without_degrees(text: str) -> tuple[str, Unit | None]:
     """Drops degree signs, and turns the angles of sin, cos and their like into radians."""
     if "circ" not in text and "deg" not in text and "{o}" not in text:
         return text, None
-    text = _DEGREES_BETWEEN_DIGITS.sub(" ", _SEXAGESIMAL.sub(_as_degrees, text))
+    text = _DEGREES_BETWEEN_DIGITS.sub("\ufffd", _SEXAGESIMAL.sub(_as_degrees, text))
     if _TRIGONOMETRY.search(text):
         return _DEGREES.sub("", _ANGLE.sub(r"(\1\\pi/180)", text)), None
     plain = _DEGREES.sub("", text)

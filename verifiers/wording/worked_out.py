@@ -1,0 +1,69 @@
+"""Finds what the last sentence of a text works out: "Harry slept 9 - 6 = 3 hours more than James." gives 3 hours.
+
+The right side of a sum is what was asked for, whatever the sentence goes on to say of whom, since when, or for what;
+unless it takes the sum back, goes on to another one, or scales what it gives.
+"""
+
+from __future__ import annotations
+
+from verifiers.patterns import linear
+from verifiers.wording.values import measure_after
+from verifiers.wording.vocabulary import SCALING, SUPPOSING, denies, words_of
+
+_AMOUNT = r"[$£]?\s?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s?/\s?\d+)?\)?"
+_THINGS = r"(?:%|\s?[A-Za-z]{2,15}(?:\s[a-z]{2,15}){0,2}(?:/[a-z]{2,12})?)?\)?"
+_SIGN = r"\s?[-+*/x×÷·–]\s?"
+_SUM = linear.compile(rf"(?:\(?{_AMOUNT}{_THINGS}{_SIGN}\(?)+{_AMOUNT}{_THINGS}\s?$")
+_RESULT = linear.compile(
+    r"\s?(?P<money>[$£])?\s?(?P<value>-?(?:\d+(?:,\d{3})*(?:\.\d+)?|\.\d+))(?P<percent>\s?%)?(?P<rest>.*)$"
+)
+_GOES_ON = frozenset("0123456789/^*+-=:×÷·–(")
+_REJECTED = linear.compile(
+    r"\b(?:wrong|incorrect|false|impossible|invalid|mistake|error|contradict\w*|unreasonable"
+    r"|too (?:many|much|few|little|big|small)|not (?:right|correct|possible|enough|the answer|it|an? integer)"
+    r"|can(?:no|['’])t be)\b",
+    linear.IGNORECASE,
+)
+_TURNS = linear.compile(r"\b(?:but|so|then|therefore|thus|however|leaving|which|whereas|while|or)\b", linear.IGNORECASE)
+_ALONG = linear.compile(r"\b(?:for|to|from|in|of|at|with|than|between|on|after)\b")
+_JOINED = linear.compile(r"\band\b.*\d")
+_AFTER_TIMES = frozenset(("to", "a", "in", "for", "per", "each", "during", "before", "this"))
+_MARK = linear.compile(r"[,;:]\s")
+_VERB = linear.compile(r"\b(?:is|are|was|were|equals)\b")
+_CLAUSE = linear.compile(r"[,;:]\s|\b(?:then|so|thus|because|that)\b")
+
+
+def worked_out(sentence: str) -> str | None:
+    """Returns the right side of the last sum of a sentence, with its measure; None where there is no plain one."""
+    before, equals, after = sentence.rpartition("=")
+    found = _RESULT.match(after) if equals else None
+    if found is None or "\\" in sentence or "$" in found.group("rest") or _SUM.search(before[-200:]) is None:
+        return None
+    rest = found.group("rest")
+    if rest[:1] in _GOES_ON or rest[:1].isalnum() or not _is_left_alone(rest) or _is_denied(before):
+        return None
+    sign = "£" if found.group("money") == "£" else ""
+    measure = "%" if found.group("percent") else measure_after(rest[:60])
+    return f"{sign}{found.group('value')}{measure}"
+
+
+def _is_left_alone(rest: str) -> bool:
+    """Tells whether what follows a result only says of what it is."""
+    words = words_of(rest)
+    words = words[1:] if words[:1] == ["times"] and (len(words) < 2 or words[1] in _AFTER_TIMES) else words
+    mark = _MARK.search(rest)
+    clause, later = (rest[: mark.start()], rest[mark.end() :]) if mark else (rest, "")
+    joined = _JOINED.search(clause)
+    return not (
+        (words and (words[0] in SCALING or words[0] in {"or", "is"}))
+        or _REJECTED.search(rest)
+        or _TURNS.search(rest)
+        or any(map(str.isdigit, later))
+        or (joined is not None and not _ALONG.search(clause[: joined.start()]))
+    )
+
+
+def _is_denied(before: str) -> bool:
+    """Tells whether the clause of a sum denies it; who "had not voted" may stand before its verb."""
+    clause = _VERB.split(_CLAUSE.split(before)[-1])[-1]
+    return denies(clause) or not SUPPOSING.isdisjoint(words_of(before))
