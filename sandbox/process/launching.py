@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
 _Request = tuple[Callable[[], Any], "Future[Any]"]
-_standing_back: list[int] = []
+standing_back: list[int] = []
+"""By how much the niceness of what is started from now on is above that of what was started first, in steps."""
 _requests: dict[tuple[int, bool], queue.SimpleQueue[_Request]] = {}
 
 
@@ -51,18 +52,17 @@ def launch(
             return subprocess.Popen(command, pass_fds=fds, env=environment, **given)
 
     process = _in_a_thread(start, apart=within is not None)
-    if _standing_back and given.get("start_new_session"):
+    if standing_back and given.get("start_new_session"):
         # Where the kernel shares the processor out by session, niceness counts only within one.
         with contextlib.suppress(OSError), open(f"/proc/{process.pid}/autogroup", "w", encoding="ascii") as group:
-            group.write(str(min(19, sum(_standing_back))))
+            group.write(str(min(19, sum(standing_back))))
     return process
 
 
-def stand_back(niceness: int) -> None:
-    """Has all that is started from now on leave the processor to others first, this process among them."""
+def where_children_start(work: Callable[[], object]) -> None:
+    """Does something in each thread that starts processes, which take after it."""
     for apart in (False, True):
-        _in_a_thread(lambda: os.nice(niceness), apart)
-    _standing_back.append(niceness)
+        _in_a_thread(work, apart)
 
 
 def _in_a_thread(work: Callable[[], _Result], apart: bool) -> _Result:

@@ -126,7 +126,7 @@ def serve(
 
     Raises ServeError or UnusableService before a request is answered, and SystemExit(0) at the end.
     """
-    from sandbox.process.launching import stand_back
+    from sandbox.process.priority import come_first, stand_back
     from verifiers.service.known import open_all
     from verifiers.service.settings import merged, parse_verifiers, read_limits, read_verifiers
 
@@ -144,6 +144,7 @@ def serve(
     # uvicorn raises the signal that ended it once more when it is done; and one that comes before must end us too.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
+    come_first()
     with bind(host, port, tokens) as listening:
         opened = open_all(
             wanted,
