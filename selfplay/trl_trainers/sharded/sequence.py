@@ -112,15 +112,15 @@ class Parts:
         """Takes down what a batch gives to the layers.
 
         Raises:
-            NotCut: the first batch gives them another part of the sequence than this rank's.
+            NotCut: the first that is no padding is another part of the sequence than this rank's.
         """
         self._part, self._seen = settings["input_ids"].shape[1], []
-        # In so short a part there may be padding alone.
-        if not self._looked and self._part >= self._ranks:
+        # Padding has no places, and a part may be padding alone.
+        if not self._looked and bool(settings["attention_mask"][:, 0].any()):
+            self._looked = True
             first = int(settings["position_ids"][:, 0].max())
             if first != self._place * self._part:
                 raise self._not_cut(f"a rank's part of {self._part} tokens begins at token {first}")
-        self._looked = True
 
     def after(self, *_: Any) -> None:
         """Looks at what attention saw of the batch.
@@ -243,6 +243,8 @@ def cut(trainer: Any, ranks: int) -> Iterator[None]:
     parts = Parts(ranks, place, trainer.model.config.get_text_config().num_hidden_layers, group)
     trainer.data_collator = CutCollator(trainer.data_collator, ranks, place)
     trainer.accelerator.prepare_data_loader = _shared_out(trainer.accelerator, ranks)
+    # What a rank counts is of its own part, in the last batch, too, where accelerate would take it for a duplicate.
+    trainer.accelerator.gather_for_metrics = trainer.accelerator.gather
     trainer.sequence_ranks = ranks
     hooks = (
         trainer.model.register_forward_pre_hook(parts.before, with_kwargs=True),

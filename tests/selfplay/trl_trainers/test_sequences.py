@@ -106,6 +106,20 @@ def test_two_pairs_of_ranks_have_batches_of_their_own(tiny_model: ModelRef, tmp_
 
 
 @pytest.mark.long
+def test_padding_alone_and_a_last_batch_of_one_are_counted_as_by_one_process(
+    workers: Workers, tiny_model: ModelRef, tmp_path: Path
+) -> None:
+    """Of 24 examples the second batch has one, and a part of so much padding has no token."""
+    epoch = {"max_steps": -1, "num_train_epochs": 1, "per_device_train_batch_size": 23, "pad_to_multiple_of": 512}
+    job = sft_job(tiny_model, tmp_path, args=PLAIN | epoch | {"gradient_accumulation_steps": 1})
+    train((job, at(tmp_path, "one", "none")))
+    workers.together(train, (job, cut_at(tmp_path, "two", "none")))
+    assert_same(tmp_path, "two", "one")
+    for metric in ("num_tokens", "entropy", "mean_token_accuracy"):
+        assert losses(tmp_path, "two", metric) == pytest.approx(losses(tmp_path, "one", metric), abs=1e-4), metric
+
+
+@pytest.mark.long
 def test_sequences_that_are_whole_end_the_training(workers: Workers, tiny_model: ModelRef, tmp_path: Path) -> None:
     call = (of_ranks(sft_job(tiny_model, tmp_path), 2), cut_at(tmp_path, "two", "none"))
     with pytest.raises(
@@ -128,7 +142,10 @@ def test_parts_of_a_batch_have_the_label_of_the_next_token() -> None:
 
 def test_a_model_whose_attention_was_not_asked_is_refused() -> None:
     parts = Parts(2, 1, 1, None)
-    batch = {"input_ids": torch.zeros(1, 4), "position_ids": torch.tensor([[4, 5, 6, 7]])}
+    batch = {"input_ids": torch.zeros(1, 4), "attention_mask": torch.ones(1, 4)}
+    padding = {"position_ids": torch.zeros(1, 4), "attention_mask": torch.zeros(1, 4)}
+    batch |= {"position_ids": torch.tensor([[4, 5, 6, 7]])}
+    parts.before(None, (), batch | padding)
     parts.before(None, (), batch)
     with pytest.raises(NotCut, match="1 layers had 4 tokens on a rank, and attention saw none"):
         parts.after()
