@@ -25,7 +25,8 @@ from selfplay.planning.known_models import KNOWN
 from selfplay.planning.machine import Machine, named
 from selfplay.planning.memory import DecodingBatch, Terms, generation_terms, training_terms
 from selfplay.planning.need import Named
-from selfplay.planning.needs import WIDTH, Needs
+from selfplay.planning.needs import Needs
+from selfplay.planning.number_formats import WIDTH
 from selfplay.planning.rates import CPU, Rates
 from selfplay.run.records import Example, Pair, PolicyTask
 from selfplay.run.tables import write_table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from selfplay.config.recipe import ComputeSettings, EngineSettings
 from selfplay.config.sandbox import SandboxSettings
@@ -50,6 +50,12 @@ class Measurement(Section):
     """Devices and processes."""
     sandbox: SandboxSettings = SandboxSettings()
     """Untrusted programs."""
+
+    @model_validator(mode="after")
+    def _stretches_in_one_place(self) -> Measurement:
+        if self.engine.yarn != 1:
+            raise ValueError(f"engine.yarn is for the engine of a run; here set yarn={self.engine.yarn:g} instead")
+        return self
 
     def deciding(self) -> dict[str, Any]:
         """The settings on which completions depend, as plain JSON; an evaluation has one value of each."""

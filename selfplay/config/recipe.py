@@ -241,6 +241,9 @@ class EngineSettings(Section):
     """Completions of one shard: the unit that is spread over the workers; without vLLM, what a crash can lose."""
     args: dict[str, Any] = {}
     """vllm: arguments of its EngineArgs, such as gpu_memory_utilization or tensor_parallel_size."""
+    yarn: Annotated[float, Field(ge=1, le=64)] = 1.0
+    """Factor by which YaRN stretches the context of every model that the engine opens; trainings, and rollouts of grpo,
+    have it as it is."""
 
     supervision: Supervision | None = None
     """vllm: `{}` runs it in a child process of each worker, restarted where it dies or hangs; none, in the worker."""

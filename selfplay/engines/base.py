@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -35,6 +35,10 @@ class ModelRef:
     def trainable(self) -> ModelRef:
         """The model that a training starts from."""
         return self.masters or self
+
+    def stretched(self, factor: float) -> ModelRef:
+        """The same model, and the base of an adapter, with its positions stretched."""
+        return replace(self, stretch=factor, base=self.base and replace(self.base, stretch=factor))
 
     @classmethod
     def local(cls, folder: Path, fingerprint: str, dtype: str, chat: bool, masters: ModelRef | None = None) -> ModelRef:

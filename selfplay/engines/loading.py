@@ -13,6 +13,7 @@ from selfplay.engines.base import ModelRef
 from selfplay.engines.configurations import configuration
 from selfplay.engines.model_files import (
     ADAPTER_WEIGHTS,
+    LONGEST_NAME,
     UNTRUSTED,
     ModelError,
     demand_all,
@@ -169,6 +170,8 @@ class KnownModel:
 
     architecture: str
     chat_template: bool
+    quantised: str
+    """The method by which its weights are; empty where they are whole."""
 
 
 def look_up(name: str, revision: str | None) -> KnownModel | None:
@@ -195,7 +198,12 @@ def look_up(name: str, revision: str | None) -> KnownModel | None:
             return None
         raise
     known = config.architectures if isinstance(config.architectures, list) else None
-    return KnownModel(str(known[0] if known else config.model_type), bool(tokenizer.chat_template))
+    return KnownModel(str(known[0] if known else config.model_type), bool(tokenizer.chat_template), _quantised(config))
+
+
+def _quantised(config: Any) -> str:
+    said = getattr(config, "quantization_config", None)
+    return str(said.get("quant_method", "quantised") if isinstance(said, dict) else said or "")[:LONGEST_NAME]
 
 
 def _demand_files(name: str) -> None:

@@ -259,16 +259,17 @@ def open_key(model: ModelRef, engine_args: dict[str, Any]) -> str:
 
 
 def _shape(model: ModelRef, engine_args: dict[str, Any]) -> str:
-    """Settings of a model in a folder, with its tokenizer's files; empty for others, and with tied embeddings.
+    """Settings of a model in a folder, with its tokenizer's files; empty for others, with tied embeddings or quantised.
 
-    vLLM silently keeps the old output head of a model whose embeddings are tied.
+    vLLM silently keeps the old output head of a model whose embeddings are tied, and packs what it quantises.
     """
     folder = Path(model.path)
     config = folder / "config.json"
     if not config.is_file():
         return ""
     settings = read_json(config, ModelError, finite=False)
-    if settings.get("tie_word_embeddings", True):
+    quantised = "quantization_config" in settings or {"quantization", "quantization_config"} & engine_args.keys()
+    if quantised or settings.get("tie_word_embeddings", True):
         return ""
     tokenizer = hashlib.sha256(read_bytes(folder / "tokenizer.json", ModelError)).hexdigest()
     return json.dumps([settings, tokenizer, model.dtype, engine_args], sort_keys=True)

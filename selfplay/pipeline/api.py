@@ -119,7 +119,7 @@ def check(recipe: RecipeLike, overrides: Overrides = (), tell: Callable[[str], N
     from selfplay.preflight.fit import fits_here
     from selfplay.preflight.prompts import check_prompts
     from selfplay.preflight.rewards import check_rewards
-    from selfplay.preflight.vllm import check_engine, check_rollouts, ranks_of
+    from selfplay.preflight.vllm import check_rollouts, check_served, ranks_of
     from selfplay.tracking.sinks import check_trackers
 
     own = load_recipe(recipe, overrides)
@@ -129,7 +129,7 @@ def check(recipe: RecipeLike, overrides: Overrides = (), tell: Callable[[str], N
     there = check_cluster(own.compute, own.engine.ranks)
     findings = there + check_hooks(own) + check_rewards(own) + preflight.check_suites(own) + preflight.check_pool(own)
     say("checking models and trainer arguments, for which torch and TRL are loaded (up to a minute)")
-    check_engine(own.engine)
+    check_served(own)
     findings = preflight.check_models(own) + findings
     # The number of GPUs may be another one than the recipe asks for, which `run` tells of.
     gpus = gpu_count()

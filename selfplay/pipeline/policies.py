@@ -91,9 +91,7 @@ def _as_asked(measured: MeasuredModel, options: ModelOptions, has_template: HasT
     if options.dtype != "auto":
         base = model.base and dataclasses.replace(model.base, dtype=options.dtype)
         model = dataclasses.replace(model, dtype=options.dtype, base=base)
-    base = model.base and dataclasses.replace(model.base, stretch=options.yarn)
-    model = dataclasses.replace(model, stretch=options.yarn, base=base)
-    return dataclasses.replace(measured, model=model)
+    return dataclasses.replace(measured, model=model.stretched(options.yarn))
 
 
 def run_of(given: str) -> Path | None:

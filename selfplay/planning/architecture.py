@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from selfplay.config.errors import UserError
+from selfplay.planning.number_formats import Formats, StoredFormat, UnknownSizes, stored_format
 
 FAMILIES = {
     "llama": {"attention_bias": False},
@@ -37,7 +37,7 @@ def cut_fault(ranks: int, heads: int, key_heads: int) -> str:
     return f"is {ranks}, but ranks cannot have equal parts of {key_heads} key heads; set it to a divisor of {common}"
 
 
-class UnknownArchitecture(UserError):
+class UnknownArchitecture(UnknownSizes):
     """A configuration that the formulas do not cover; the message names the model and the remedy."""
 
 
@@ -62,6 +62,8 @@ class Architecture:
     experts: int = 0
     """Experts of a layer; 0 for a dense model."""
     experts_a_token: int = 1
+    stored: StoredFormat | None = None
+    """How its files hold quantised weights; None where they hold none."""
 
     @property
     def query(self) -> int:
@@ -90,6 +92,11 @@ class Architecture:
         """Parameters of all layers' linear maps, which can be held in 4 bits; experts, packed together, cannot."""
         feed_forward = 0 if self.experts else 3 * self.hidden * self.intermediate
         return self.layers * (2 * self.hidden * (self.query + self.key_value) + feed_forward)
+
+    @property
+    def in_experts(self) -> int:
+        """Parameters of all layers' experts, without their routers."""
+        return self.layers * 3 * self.hidden * self.intermediate * self.experts
 
     @property
     def largest_linear(self) -> int:
@@ -127,6 +134,11 @@ class Architecture:
     def cache(self) -> int:
         """Numbers that the keys and values of one token take in all layers."""
         return 2 * self.key_value * self.layers
+
+    def weighs(self, formats: Formats) -> int:
+        """Bytes of all weights."""
+        others = self.parameters - self.linear - self.in_experts
+        return int(others * formats.weight + self.linear * formats.linear + self.in_experts * formats.expert)
 
     def adapter(self, rank: int, modules: Collection[str]) -> int:
         """Parameters of a LoRA adapter: rank x (in + out) for each linear layer that it is put on, and each expert's.
@@ -202,4 +214,5 @@ def of_config(config: Mapping[str, Any], name: str) -> Architecture:
         # Published files have the first name; transformers 5 writes the second, and reads both.
         experts=size("num_experts" if "num_experts" in config else "num_local_experts") if moe else 0,
         experts_a_token=size("num_experts_per_tok") if moe else 1,
+        stored=stored_format(config),
     )

@@ -7,9 +7,10 @@ from typing import Any
 
 from selfplay.config.training import GRPORule
 from selfplay.planning.machine import GIB, Machine
-from selfplay.planning.memory import BRAIN, ENGINE_BYTES, ServedModel, Terms, served_terms, standing_terms
+from selfplay.planning.memory import ENGINE_BYTES, ServedModel, Terms, served_terms, standing_terms
 from selfplay.planning.need import Named, Need
-from selfplay.planning.needs import ROW_BYTES, SHARDING, SHARE_OF_VLLM, WIDTH, Needs
+from selfplay.planning.needs import ROW_BYTES, SHARDING, SHARE_OF_VLLM, Needs
+from selfplay.planning.number_formats import WIDTH, Formats, served_formats
 from selfplay.planning.speed import decoding_speed
 
 SHARE_IN_TRL = 0.3
@@ -29,12 +30,13 @@ def rolls_by_vllm(needs: Needs, stage: str, model: Named, rule: GRPORule, how: M
     longest = how["prompt"] + how["completion"]
     window = min(int(args.get("vllm_max_model_length") or longest), model.sizes.positions)
     share = share_of(machine, model, args)
-    served = _served(machine, model, args, window)
+    formats = _formats(model, rule)
+    ranks, beside = int(args.get("vllm_tensor_parallel_size", 1)), ENGINE_BYTES[machine.device]
+    served = served_terms(model.sizes, formats, share, window, ranks, beside)
     terms: Terms = {"engine": share} | standing_terms(step)
     mean = how["mean"] - how["prompt"]
     passes = int(args.get("steps_per_generation") or args.get("gradient_accumulation_steps", 1))
     together = min(served.cache_tokens / how["mean"], step.sequences * passes)
-    width = WIDTH[model.dtype]
     tokens = (how["prompt"] + mean / 2, 1)
     return Need(
         stage=stage,
@@ -42,7 +44,7 @@ def rolls_by_vllm(needs: Needs, stage: str, model: Named, rule: GRPORule, how: M
         terms=terms,
         limit=machine.usable,
         tokens=int(how["sequences"] * mean),
-        speed=decoding_speed(needs.rates, machine.card, model.name, model.sizes, width, tokens, max(together, 1.0)),
+        speed=decoding_speed(needs.rates, machine.card, model.name, model.sizes, formats, tokens, max(together, 1.0)),
         devices=needs.workers,
         stays=int(how["sequences"] * mean * ROW_BYTES),
         fields=("training.grpo.args.vllm_gpu_memory_utilization", SHARDING, *how["lengths"], model.lora_field),
@@ -63,10 +65,10 @@ def rolls_by_server(needs: Needs, stage: str, model: Named, rule: GRPORule, how:
     machine, args = needs.machine, rule.vllm.args
     longest, mean = how["prompt"] + how["completion"], how["mean"] - how["prompt"]
     window = min(int(rule.args.get("vllm_max_model_length") or longest), model.sizes.positions)
-    gpus, width = rule.own_gpus if machine.device == "cuda" else 1, WIDTH[model.dtype]
+    gpus, formats = rule.own_gpus if machine.device == "cuda" else 1, _formats(model, rule)
     ranks = gpus // rule.vllm.spread("data_parallel_size") or 1
     share = server_share(machine, model, args)
-    served = served_terms(model.sizes, width, share, window, ranks, ENGINE_BYTES[machine.device])
+    served = served_terms(model.sizes, formats, share, window, ranks, ENGINE_BYTES[machine.device])
     passes = int(rule.args.get("steps_per_generation") or rule.args.get("gradient_accumulation_steps", 1))
     batch = int(rule.args.get("per_device_train_batch_size", 8)) * passes * needs.beside(rule).workers
     together = max(min(served.cache_tokens / how["mean"], batch / gpus * ranks), 1.0)
@@ -77,7 +79,7 @@ def rolls_by_server(needs: Needs, stage: str, model: Named, rule: GRPORule, how:
         terms=served.terms,
         limit=share,
         tokens=int(how["sequences"] * mean),
-        speed=decoding_speed(needs.rates, machine.card, model.name, model.sizes, width, tokens, together),
+        speed=decoding_speed(needs.rates, machine.card, model.name, model.sizes, formats, tokens, together),
         devices=gpus,
         stays=int(how["sequences"] * mean * ROW_BYTES),
         fields=tuple(how["lengths"]),
@@ -104,10 +106,8 @@ def _notes(served: ServedModel, share: int, window: int, longest: int) -> tuple[
     return tuple(notes)
 
 
-def _served(machine: Machine, model: Named, args: Mapping[str, Any], window: int) -> ServedModel:
-    ranks = int(args.get("vllm_tensor_parallel_size", 1))
-    share, beside = share_of(machine, model, args), ENGINE_BYTES[machine.device]
-    return served_terms(model.sizes, WIDTH.get(model.dtype, BRAIN), share, window, ranks, beside)
+def _formats(model: Named, rule: GRPORule) -> Formats:
+    return served_formats(model.dtype, model.sizes.stored, rule.vllm.args, (model.field, "training.grpo.vllm.args"))
 
 
 def share_of(machine: Machine, model: Named, args: Mapping[str, Any]) -> int:

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from selfplay.planning.architecture import Architecture
+from selfplay.planning.number_formats import BRAIN, FLOAT, Formats
 
-FLOAT = 4
-BRAIN = 2
 FOUR_BITS = 0.5 + 1 / 64 + 4 / (64 * 256)
 """Bytes of a weight in NF4: a byte of scale for 64 of them, and a float32 for 256 scales."""
 ZERO_BUCKET = 50_000_000
@@ -231,19 +230,19 @@ for prefills of 8,192 tokens."""
 
 
 def served_terms(
-    model: Architecture, weight_bytes: int, share: int, longest: int, ranks: int, beside: int
+    model: Architecture, formats: Formats, share: int, longest: int, ranks: int, beside: int
 ) -> ServedModel:
     """vLLM with its cache.
 
     Args:
-        weight_bytes: of each weight, and of each number in the cache.
+        formats: of weights and cache.
         share: bytes of the device that it may take.
         longest: its `max_model_len`, tokens.
         ranks: devices over which weights and cache are cut.
         beside: bytes for everything else.
     """
-    weights = model.parameters * weight_bytes // ranks
+    weights = model.weighs(formats) // ranks
     # Heads that are fewer than the ranks are held by several of them.
-    a_token = model.cache * weight_bytes // min(ranks, model.kv_heads)
+    a_token = int(model.cache * formats.cache) // min(ranks, model.kv_heads)
     terms = {"weights": weights, "buffers": beside, "cache": longest * a_token}
     return ServedModel(terms, max(share - weights - beside, 0) // max(a_token, 1))

@@ -15,9 +15,7 @@ from selfplay.config.training import GRPORule
 from selfplay.planning.architecture import Architecture, cut_fault
 from selfplay.planning.machine import Machine
 from selfplay.planning.memory import (
-    BRAIN,
     ENGINE_BYTES,
-    FLOAT,
     DecodingBatch,
     TrainingStep,
     generation_terms,
@@ -26,17 +24,16 @@ from selfplay.planning.memory import (
     training_terms,
 )
 from selfplay.planning.need import Named, Need
+from selfplay.planning.number_formats import BRAIN, FLOAT, WIDTH, Formats, served_formats
 from selfplay.planning.rates import Rates
 from selfplay.planning.speed import SEQUENCES, Speed, decoding_speed, scoring_speed, training_speed
 
-WIDTH = {"float32": FLOAT, "bfloat16": BRAIN, "float16": BRAIN, "auto": BRAIN}
-"""Bytes of a weight as it is stored."""
 SHARE_OF_VLLM = 0.9
 """`gpu_memory_utilization` where a recipe does not say it."""
 ROW_BYTES = 16
 """On disk for each token of a completion: its id, its log-probability, and its text twice, packed."""
 LARGEST_WINDOW = 1 << 20
-"""Tokens to which a model may be stretched, by YaRN say."""
+"""Tokens to which a model may be stretched by `hf_overrides`."""
 LIBRARIES = 3 * 2**30
 """Host memory of a worker's libraries."""
 SHARDING, CUT = "compute.sharding", "compute.sequence_parallel"
@@ -212,7 +209,8 @@ class Needs:
         """Transformers' speed, whose batch lasts as long as its longest completion."""
         length = made.prompt + mean / 2
         batch = made.sequences
-        speed = decoding_speed(self.rates, self.machine.card, model.name, model.sizes, width, (length, 0), batch)
+        formats, tokens = Formats.plain(width), (length, 0)
+        speed = decoding_speed(self.rates, self.machine.card, model.name, model.sizes, formats, tokens, batch)
         return speed if speed.measured else Speed(speed.tokens_per_s * mean / made.completion)
 
     def generates(
@@ -224,6 +222,7 @@ class Needs:
         if self._engine.kind == "vllm":
             return self._served(stage, what, model, (prompt, mean, longest), count, field_)
         width = WIDTH[model.dtype]
+        formats = served_formats(model.dtype, model.sizes.stored, {}, (model.field, "engine.args"))
         sequences = max(min(self._engine.batch_tokens // (prompt + longest), count), 1)
         step = DecodingBatch(
             model=model.sizes,
@@ -231,6 +230,7 @@ class Needs:
             sequences=sequences,
             prompt=prompt,
             completion=longest,
+            beside={"weights": model.sizes.weighs(formats)},
         )
         terms = generation_terms(step)
         lengths = (field_,) if field_ else ()
@@ -251,15 +251,16 @@ class Needs:
         self, stage: str, what: str, model: Named, tokens: tuple[int, int, int], count: int, field_: str
     ) -> Need:
         prompt, mean, longest = tokens
-        args, card, width = self._engine.args, self.machine.card, WIDTH[model.dtype]
+        args, card = self._engine.args, self.machine.card
+        formats = served_formats(model.dtype, model.sizes.stored, args, (model.field, "engine.args"))
         share = int(self.machine.device_bytes * float(args.get("gpu_memory_utilization", SHARE_OF_VLLM)))
         # A model opens with fewer where it was made for fewer, unless its arguments stretch it.
-        most = LARGEST_WINDOW if "hf_overrides" in args else model.sizes.positions
+        most = LARGEST_WINDOW if "hf_overrides" in args else int(model.sizes.positions * self._engine.yarn)
         window = min(int(args.get("max_model_len") or most), most)
-        served = served_terms(model.sizes, width, share, window, self.ranks, ENGINE_BYTES[self.machine.device])
+        served = served_terms(model.sizes, formats, share, window, self.ranks, ENGINE_BYTES[self.machine.device])
         together = min(served.cache_tokens / (prompt + mean), int(args.get("max_num_seqs") or SEQUENCES))
         batch = max(together, 1.0)
-        speed = decoding_speed(self.rates, card, model.name, model.sizes, width, (prompt + mean / 2, 1), batch)
+        speed = decoding_speed(self.rates, card, model.name, model.sizes, formats, (prompt + mean / 2, 1), batch)
         notes: tuple[str, ...] = ()
         if window < prompt + longest:
             whose = (

@@ -100,7 +100,7 @@ def outlook(
         only: the one stage to plan; None plans all.
 
     Raises:
-        UnknownArchitecture: the sizes of a model that it names are not known.
+        UnknownSizes: the sizes of a model that it names are not known.
     """
     stages = stages_of(recipe) if only is None else [only]
     needs = Needs(machine, rates, recipe.engine, recipe.compute)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from selfplay.planning.architecture import Architecture
 from selfplay.planning.memory import TrainingStep
+from selfplay.planning.number_formats import Formats
 from selfplay.planning.rates import CPU, Card, Rates
 
 SEQUENCES = 256
@@ -51,12 +52,12 @@ def _forward(model: Architecture, tokens: int) -> float:
 
 
 def decoding_speed(
-    rates: Rates, card: Card, name: str, model: Architecture, weight_bytes: int, tokens: tuple[float, int], batch: float
+    rates: Rates, card: Card, name: str, model: Architecture, formats: Formats, tokens: tuple[float, int], batch: float
 ) -> Speed:
     """Completion tokens of an engine that keeps `batch` sequences going.
 
     Args:
-        weight_bytes: of each weight, and of each number in the cache.
+        formats: of its weights and of the cache.
         tokens: mean length of a sequence so far, and 1 where vLLM serves, 0 where transformers does.
         batch: sequences at a time.
     """
@@ -64,17 +65,17 @@ def decoding_speed(
         return Speed(known, True)
     length, served = tokens
     share = 1.0 if card is CPU else rates.generate_share
-    traffic = _read(model, batch) * weight_bytes + batch * length * model.cache * weight_bytes
+    traffic = _read(model, formats, batch) + batch * length * model.cache * formats.cache
     compute = batch * _forward(model, int(length)) / (card.flops * share)
     least = rates.served_step_s if served else rates.step_s
     step = max(traffic / (card.bandwidth * share), compute, 0.0 if card is CPU else least)
     return Speed(batch / step)
 
 
-def _read(model: Architecture, batch: float) -> float:
-    """Parameters that a decoding step reads: of the experts those that some sequence of the batch is sent to."""
+def _read(model: Architecture, formats: Formats, batch: float) -> float:
+    """Bytes of weights that a decoding step reads: of the experts those that some sequence of the batch is sent to."""
+    whole = model.weighs(formats)
     if not model.experts:
-        return model.parameters
-    of_experts = 3 * model.hidden * model.intermediate * model.experts * model.layers
+        return whole
     idle = (1 - model.experts_a_token / model.experts) ** batch
-    return float(model.parameters - of_experts * idle)
+    return float(whole - model.in_experts * formats.expert * idle)

@@ -48,7 +48,7 @@ class StageNeeds:
         """Those of one stage; none where no model of this machine works.
 
         Raises:
-            UnknownArchitecture: a model's sizes are not known.
+            UnknownSizes: a model's sizes are not known.
         """
         make = self._by_kind.get(stage.kind)
         return [] if make is None else list(make(stage))

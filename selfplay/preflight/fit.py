@@ -9,6 +9,7 @@ from selfplay.config.section import NamedModel
 from selfplay.planning.architecture import UnknownArchitecture
 from selfplay.planning.known_models import architecture_of
 from selfplay.planning.machine import GIB, here
+from selfplay.planning.number_formats import UnknownSizes
 from selfplay.planning.plan import DoesNotFit, Outlook, amount, outlook
 from selfplay.planning.rates import Rates
 from selfplay.planning.remedies import demand_fit
@@ -60,7 +61,7 @@ def demand_room(recipe: Recipe, device: str, workers: int, run: Path) -> list[Fi
     machine = here(device, workers, recipe.engine.ranks, run)
     try:
         plan = outlook(recipe, machine, Rates())
-    except UnknownArchitecture as error:
+    except UnknownSizes as error:
         return [Finding("plan", f"not planned: {error}")]
     demand_fit(plan, DOUBT)
     return [Finding("plan", _said(plan))]

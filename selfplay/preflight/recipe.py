@@ -16,10 +16,11 @@ from selfplay.config.errors import UserError
 from selfplay.config.recipe import Recipe
 from selfplay.config.section import PretrainedModel, SamplingSettings, ScratchModel
 from selfplay.curation.reserved import Reserved
-from selfplay.engines.base import Sampling
+from selfplay.engines.base import ModelRef, Sampling
 from selfplay.evaluation.suites_of_run import load_suites
 from selfplay.planning.architecture import UnknownArchitecture, cut_fault
-from selfplay.preflight.vllm import check_engine, check_rollouts
+from selfplay.preflight.quantised import training_fault
+from selfplay.preflight.vllm import check_rollouts, check_served
 from selfplay.quickstart.seed_problem import Split
 from selfplay.rollouts.judge import JudgeSettings
 from selfplay.run.records import Seed
@@ -163,7 +164,7 @@ def check_all_but_rewards(recipe: Recipe, workers: int) -> None:
     Raises:
         ArgumentsError, EngineMissing, PreflightError: see what it calls.
     """
-    check_engine(recipe.engine)
+    check_served(recipe)
     check_rollouts(recipe, workers)
     check_models(recipe)
     check_sharding(recipe, workers)
@@ -174,8 +175,10 @@ def check_models(recipe: Recipe) -> list[Finding]:
     """Looks up the configuration and the tokenizer of named models, and whether weights on this machine are whole.
 
     Raises:
-        PreflightError: a folder is not there, the hub does not know the name, a chat template is missing, or tensors.
+        PreflightError: a folder is not there, the hub does not know the name, a chat template is missing, or tensors,
+            its weights are quantised and are to be trained, or its positions cannot be stretched.
     """
+    from selfplay.engines.configurations import stretched_settings
     from selfplay.engines.loading import look_up
     from selfplay.engines.model_files import ModelError, check_weights
 
@@ -184,11 +187,15 @@ def check_models(recipe: Recipe) -> list[Finding]:
         try:
             found = look_up(settings.name, settings.revision)
             here = found is not None and check_weights(settings.name, settings.revision)
+            if found is not None:
+                stretched_settings(ModelRef(settings.name, "", settings.revision, stretch=recipe.engine.yarn))
         except ModelError as error:
             raise PreflightError(f"{field}.name: {error}") from error
         if found is None:
             findings.append(Finding(field, f"{settings.name} is not on this machine and no hub answers: not looked up"))
             continue
+        if fault := training_fault(recipe, field, found.quantised):
+            raise PreflightError(f"{field}.name: {settings.name} {fault}")
         if field != "generator" and settings.prompt_style == "chat" and not found.chat_template:
             raise PreflightError(f"{field}.prompt_style: {settings.name} has no chat template; set it to raw")
         weights = "with all its tensors" if here else "whose weights are not on this machine yet"

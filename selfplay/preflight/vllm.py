@@ -12,6 +12,7 @@ from selfplay.config.errors import UserError
 from selfplay.config.recipe import EngineSettings, Recipe
 from selfplay.config.training import GRPORule
 from selfplay.preflight.async_trainer import check_async_trainer
+from selfplay.preflight.quantised import name_fault, rollouts_fault, served_fault
 
 OF_TRL = {
     "tensor_parallel_size": "vllm_tensor_parallel_size",
@@ -40,6 +41,17 @@ def check_engine(engine: EngineSettings) -> None:
     if engine.kind == "vllm":
         known = _arguments("engine.kind", "set engine.kind to transformers")
         _check_names(engine.args, known, "engine.args", {"model": "is what the run itself decides; drop it"})
+        _refuse(name_fault(engine.args), "engine.args")
+
+
+def check_served(recipe: Recipe) -> None:
+    """Refuses the engine of a run, as `check_engine` does, and one that could not read what the run trains.
+
+    Raises:
+        EngineMissing: names the field.
+    """
+    check_engine(recipe.engine)
+    _refuse(served_fault(recipe), "engine.args")
 
 
 def check_rollouts(recipe: Recipe, workers: int) -> None:
@@ -66,6 +78,7 @@ def check_rollouts(recipe: Recipe, workers: int) -> None:
     if rule.trainer == "async_grpo":
         decided["max_model_len"] = "is the longest prompt and args.max_completion_length; drop it"
     _check_names(rule.vllm.args, known, "training.grpo.vllm.args", decided)
+    _refuse(rollouts_fault(rule.vllm.args) or name_fault(rule.vllm.args), "training.grpo.vllm.args")
     if rule.rollouts == "server":
         _check_server(recipe)
     _check_trl(rule, workers)
@@ -137,6 +150,11 @@ def _arguments(field: str, otherwise: str) -> list[str]:
             f"with its CPU build) or {otherwise}"
         ) from error
     return [item.name for item in dataclasses.fields(EngineArgs)]
+
+
+def _refuse(fault: str, field: str) -> None:
+    if fault:
+        raise EngineMissing(f"{field}.{fault}")
 
 
 def _check_names(given: Mapping[str, Any], known: list[str], field: str, decided: Mapping[str, str]) -> None:

@@ -93,7 +93,8 @@ class Context:
 
     def engine(self, model: ModelRef) -> ShardedEngine:
         """Generation and scoring with a model over all workers."""
-        return ShardedEngine(model, self.recipe.engine, self.workers, ShardStore(self.run.store_folder / "shards"))
+        settings, store = self.recipe.engine, ShardStore(self.run.store_folder / "shards")
+        return ShardedEngine(model.stretched(settings.yarn), settings, self.workers, store)
 
     def local_engine(self, settings: NamedModel) -> ShardedEngine:
         """The same with a model that the recipe names."""

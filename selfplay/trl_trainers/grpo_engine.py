@@ -87,7 +87,6 @@ def _shared(
     job: GRPOJob, place: Placement, network: Any, tokenizer: Any, prompts: Sequence[list[int]], config: Any
 ) -> dict[str, Any]:
     """All that engines of both kinds are opened with."""
-    exact = number_format(job.model) == "float32" and not (config.bf16 or config.fp16)
     settings = job.rule.vllm
     return {
         "model": job.model,
@@ -95,7 +94,7 @@ def _shared(
         "seed": place.seed,
         "args": settings.args,
         "ends": tuple(end_ids(network.generation_config, tokenizer)),
-        "probe": WeightProbe(prompts, Bound.between(exact, settings.probe_bound)),
+        "probe": WeightProbe(prompts, bound_of(job, config)),
         "sync_timeout_s": settings.sync_timeout_s,
     }
 
@@ -103,6 +102,14 @@ def _shared(
 def prompts_of(job: GRPOJob, tokenizer: Any, pool: Any) -> list[list[int]]:
     """The tokens of all prompts of a pool of tasks, in order."""
     return [_ids(tokenizer, row["prompt"], job.model.chat) for row in pool.select_columns("prompt")]
+
+
+def bound_of(job: GRPOJob, config: Any) -> Bound:
+    """How far trainer and engine may differ: a cache in another format rounds also where all else is in float32."""
+    args = job.rule.vllm.args
+    rounds = config.bf16 or config.fp16 or args.get("kv_cache_dtype", "auto") != "auto"
+    exact = number_format(job.model) == "float32" and not rounds
+    return Bound.between(exact, job.rule.vllm.probe_bound)
 
 
 def _ids(tokenizer: Any, prompt: str | list[dict[str, str]], chat: bool) -> list[int]:

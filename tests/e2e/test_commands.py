@@ -129,7 +129,7 @@ def test_check_passes_on_the_shipped_recipes(recipe: str, monkeypatch: pytest.Mo
     """What this host can enforce is examined for the quickstart; vLLM and Ray live in environments of their own."""
     monkeypatch.setattr("selfplay.pipeline.crew.check_cluster", lambda compute, gpus_each: [])
     monkeypatch.setattr("selfplay.preflight.recipe.check_sandbox", lambda recipe: [])
-    monkeypatch.setattr("selfplay.preflight.vllm.check_engine", lambda engine: None)
+    monkeypatch.setattr("selfplay.preflight.vllm.check_served", lambda recipe: None)
     monkeypatch.setattr("selfplay.preflight.vllm.check_rollouts", lambda recipe, workers: None)
     monkeypatch.setattr("selfplay.preflight.recipe.check_endpoints", lambda named: [])
     monkeypatch.setattr("selfplay.pipeline.crew.gpu_count", lambda: 0)

@@ -138,6 +138,8 @@ def test_figures_as_people_read_them() -> None:
     assert settings_line(settings | {"yarn": 1.75}).endswith("seed 0, vllm, YaRN x1.75")
     assert "yarn" not in Measurement().deciding(), "evaluations from before there was one go on"
     assert Measurement(yarn=2).deciding()["yarn"] == 2
+    with pytest.raises(ValueError, match=r"engine.yarn is for the engine of a run; here set yarn=4 instead"):
+        Measurement.model_validate({"engine": {"yarn": 4}})
 
 
 def test_the_suites_of_the_paper_come_with_its_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

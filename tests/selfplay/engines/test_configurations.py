@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 
+from selfplay.config.load import load_recipe
 from selfplay.engines import hf_engine
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.engines.configurations import configuration, stretched_settings
 from selfplay.engines.model_files import ModelError
 from selfplay.engines.vllm_engine import with_stretch, within_reach
+from selfplay.preflight.recipe import PreflightError, check_models
 from tests.selfplay.engines.shard_jobs import generate_job
 
+QWEN = Path(__file__).resolve().parents[3] / "configs" / "qwen3-4b.yaml"
 PROMPTS = ["Tom has 5 plums. " * 12, "x"]
 
 
@@ -62,3 +65,12 @@ def test_what_cannot_be_stretched_is_said(rope: Any, says: str, tiny_model: Mode
     model = with_settings(tiny_model, tmp_path / "own", rope_parameters=rope)
     with pytest.raises(ModelError, match=says + r".*; leave out yarn=2$"):
         stretched_settings(replace(model, stretch=2.0))
+
+
+def test_a_run_finds_out_before_it_begins(tiny_model: ModelRef, tmp_path: Path) -> None:
+    rope = {"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}
+    model = with_settings(tiny_model, tmp_path / "own", rope_parameters=rope)
+    own = [f"model.name={model.path}", "model.prompt_style=raw"]
+    check_models(load_recipe(QWEN, own))
+    with pytest.raises(PreflightError, match=r"model.name: .* scales its positions already .*leave out yarn=2"):
+        check_models(load_recipe(QWEN, [*own, "engine.yarn=2"]))

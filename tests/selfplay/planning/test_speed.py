@@ -10,6 +10,7 @@ from selfplay.config.load import load_recipe
 from selfplay.planning.architecture import of_config
 from selfplay.planning.known_models import KNOWN
 from selfplay.planning.memory import TrainingStep
+from selfplay.planning.number_formats import Formats
 from selfplay.planning.rates import CARDS, CPU, MeasuredRate, Rates
 from selfplay.planning.speed import decoding_speed, scoring_speed, training_speed
 from selfplay.planning.stages import stages_of
@@ -18,7 +19,7 @@ from selfplay.run.plan import Kind
 CARD = next(card for card in CARDS if card.name == "H100")
 DENSE = of_config(KNOWN["Qwen/Qwen3-4B"], "model")
 EXPERTS = of_config(KNOWN["Qwen/Qwen3-30B-A3B"], "model")
-RATES = Rates()
+RATES, HALF = Rates(), Formats.plain(2)
 NAME = "Qwen/Qwen3-4B"
 
 
@@ -43,7 +44,7 @@ def test_scoring_goes_forward_alone() -> None:
 
 def test_decoding_reads_the_weights_once_a_step_and_never_faster_than_a_step() -> None:
     def speed(batch: float, served: int = 1) -> float:
-        return decoding_speed(RATES, CARD, NAME, DENSE, 2, (500, served), batch).tokens_per_s
+        return decoding_speed(RATES, CARD, NAME, DENSE, HALF, (500, served), batch).tokens_per_s
 
     assert speed(1) == pytest.approx(1 / max(RATES.served_step_s, 1 / speed(1)))
     assert 20 < speed(32) / speed(1) <= 32
@@ -52,7 +53,7 @@ def test_decoding_reads_the_weights_once_a_step_and_never_faster_than_a_step() -
 
 def test_few_sequences_read_few_experts() -> None:
     alone, many = (
-        decoding_speed(RATES, CARD, NAME, EXPERTS, 2, (10, 1), batch).tokens_per_s / batch for batch in (64, 256)
+        decoding_speed(RATES, CARD, NAME, EXPERTS, HALF, (10, 1), batch).tokens_per_s / batch for batch in (64, 256)
     )
     assert alone > many
     assert EXPERTS.active < EXPERTS.parameters / 5
@@ -67,7 +68,7 @@ def test_a_measured_rate_comes_before_all_assumptions() -> None:
     found = (
         training_speed(known, CARD, NAME, step()),
         scoring_speed(known, CARD, NAME, DENSE, 10),
-        decoding_speed(known, CARD, NAME, DENSE, 2, (10, 1), 8),
+        decoding_speed(known, CARD, NAME, DENSE, HALF, (10, 1), 8),
     )
     assert [(one.tokens_per_s, one.measured) for one in found] == [(1.0, True), (2.0, True), (3.0, True)]
     assert not training_speed(known, CPU, NAME, step()).measured

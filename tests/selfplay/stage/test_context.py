@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from selfplay.config.recipe import ComputeSettings, EngineSettings
+from selfplay.engines.base import ModelRef
 from selfplay.stage.context import Context
 from selfplay.stage.training_logs import TrainingLogs
 from tests.selfplay.plans import placed as of_stage
@@ -48,6 +49,17 @@ def test_what_another_number_of_workers_left_is_dropped(stage: Any) -> None:
     assert (work / "checkpoint-5").exists()
     placed(stage, workers=1)
     assert not (work / "checkpoint-5").exists()
+
+
+def test_whatever_the_engine_opens_is_stretched(tmp_path: Path) -> None:
+    context: Any = Context.__new__(Context)
+    context.workers, context.run = None, SimpleNamespace(store_folder=tmp_path)
+    base = ModelRef("base", "b")
+    for yarn in (1.0, 4.0):
+        context.recipe = SimpleNamespace(engine=EngineSettings(yarn=yarn))
+        model = context.engine(ModelRef("adapter", "a", base=base)).model
+        assert (model.stretch, model.base.stretch) == (yarn, yarn)
+    assert base.stretch == 1
 
 
 def test_a_partial_model_is_dropped(stage: Any) -> None:

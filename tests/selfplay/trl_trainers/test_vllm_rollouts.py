@@ -20,7 +20,7 @@ from selfplay.engines.loading import load_for_training
 from selfplay.rollouts.reward_function import VerifiedReward
 from selfplay.rollouts.rollout_log import RolloutLog
 from selfplay.trl_trainers import arguments
-from selfplay.trl_trainers.grpo_engine import PromptTooLong, arguments_for, engine_for
+from selfplay.trl_trainers.grpo_engine import PromptTooLong, arguments_for, bound_of, engine_for
 from selfplay.trl_trainers.grpo_trainer import SelfplayGRPOTrainer
 from selfplay.trl_trainers.prompt_walk import PromptWalk
 from selfplay.trl_trainers.rollout_groups import Tally
@@ -247,6 +247,13 @@ def test_rounding_is_allowed_where_it_is_meant_and_a_step_that_was_not_heard_is_
     assert not loose.agrees(loose.heard(trainer, [[-1.02, -2.06, -2.95]])), "the very same answers after a step"
     # A trainer that has hardly moved says nothing about its engine.
     assert loose.agrees(loose.heard([[-1.0, -2.0, -3.0001]], [[-1.02, -2.06, -2.95]]))
+
+
+def test_a_cache_in_another_format_rounds_too(tiny_model: ModelRef) -> None:
+    config = SimpleNamespace(bf16=False, fp16=False)
+    for args, exact in (({}, True), ({"kv_cache_dtype": "auto"}, True), ({"kv_cache_dtype": "fp8"}, False)):
+        job: Any = SimpleNamespace(model=tiny_model, rule=GRPORule(rollouts="vllm", vllm=RolloutEngine(args=args)))
+        assert bound_of(job, config) == Bound.between(exact)
 
 
 def test_answers_that_are_no_numbers_agree_with_nothing() -> None:
