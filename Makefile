@@ -54,7 +54,7 @@ test-long: $(VENV)/.installed-dev $(VENV)/.installed-ray test-vllm ## The long t
 vllm: $(VLLM)/.installed ## An environment of its own with vLLM's CPU build, .venv-vllm
 
 test-vllm: vllm ## vLLM against transformers, and a run on it
-	$(VLLM)/bin/python -m pytest -m long tests/selfplay/engines/test_vllm_engine.py \
+	$(VLLM)/bin/python -m pytest -m long tests/selfplay/engines/test_vllm_engine.py tests/selfplay/engines/test_vllm_quantised.py \
 		tests/selfplay/engines/test_vllm_supervised.py tests/selfplay/engines/test_api_vllm_server.py \
 		tests/selfplay/trl_trainers/test_vllm_grpo.py tests/e2e/test_vllm_run.py
 

@@ -25,12 +25,12 @@ def lengths(count: int, seed: int) -> list[int]:
 class Replica:
     """One engine; its clock is in steps of a full batch."""
 
-    def __init__(self, proportional: float) -> None:
+    def __init__(self, proportional: float, slots: int) -> None:
         self.clock = self.busy = 0.0
         self._steps = 0
         self._under_way: list[int] = []
         self._waiting: list[int] = []
-        self._proportional = proportional
+        self._proportional, self._slots = proportional, slots
 
     def give(self, shard: list[int]) -> None:
         """Takes a shard."""
@@ -38,7 +38,7 @@ class Replica:
         self._admit()
 
     def _admit(self) -> None:
-        while self._waiting and len(self._under_way) < SLOTS:
+        while self._waiting and len(self._under_way) < self._slots:
             heapq.heappush(self._under_way, self._steps + self._waiting.pop())
 
     @property
@@ -50,28 +50,30 @@ class Replica:
         """Goes on until the next completion ends."""
         batch = len(self._under_way)
         done = heapq.heappop(self._under_way)
-        cost = 1 - self._proportional + self._proportional * batch / SLOTS
+        cost = 1 - self._proportional + self._proportional * batch / self._slots
         self.clock += (done - self._steps) * cost
         self.busy += (done - self._steps) * cost * batch
         self._steps = done
         self._admit()
 
 
-def simulate(shards: list[list[int]], flows: bool, proportional: float) -> dict[str, float]:
+def simulate(
+    shards: list[list[int]], flows: bool, proportional: float, count: int = REPLICAS, slots: int = SLOTS
+) -> dict[str, float]:
     """The idle share, and the time until all is done, in steps."""
     left = list(reversed(shards))
-    replicas = [Replica(proportional) for _ in range(REPLICAS)]
+    replicas = [Replica(proportional, slots) for _ in range(count)]
     while any(replica.open for replica in replicas) or left:
         # The replica whose clock is behind acts first.
         for replica in sorted(replicas, key=lambda one: one.clock):
-            if left and (replica.open < SLOTS if flows else replica.open == 0):
+            if left and (replica.open < slots if flows else replica.open == 0):
                 replica.give(left.pop())
                 break
             if replica.open:
                 replica.advance()
                 break
     whole = max(replica.clock for replica in replicas)
-    idle = 1 - sum(replica.busy for replica in replicas) / (whole * REPLICAS * SLOTS)
+    idle = 1 - sum(replica.busy for replica in replicas) / (whole * count * slots)
     return {"idle": round(idle, 3), "steps": round(whole)}
 
 

@@ -1,7 +1,6 @@
 """One engine in one number format: greedy completions to compare, then many at speed.
 
-`python -m benchmarks._gpu.engine_arm ENGINE DTYPE SIZE DEVICE MODELS COUNT TOKENS`. The work is a worker's own: the
-function that completes a shard.
+`python -m benchmarks._gpu.engine_arm ENGINE DTYPE SIZE DEVICE MODELS COUNT TOKENS`. The work is a worker's own.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Any
 
 from benchmarks._gpu.models import prompts, random_model
 from benchmarks._memory_works import SIZES
+from benchmarks._one_shard import completed
 from selfplay.config.recipe import EngineSettings
 from selfplay.engines.base import Sampling
 from selfplay.engines.jobs import GenerateJob
@@ -30,7 +30,7 @@ SHARE = 0.6
 
 def measure(engine: Any, dtype: str, size: str, device: str, models: Path, count: int, tokens: int) -> dict[str, Any]:
     """The greedy completions with their log-probabilities, the seconds of opening, and tokens a second at speed."""
-    generate = importlib.import_module(MODULES[engine]).generate_shard
+    module = importlib.import_module(MODULES[engine])
     longest = PROMPT + max(tokens, COMPARED_TOKENS)
     args = {"max_model_len": longest} | ({"gpu_memory_utilization": SHARE} if device == "cuda" else {})
     settings = (
@@ -51,7 +51,7 @@ def measure(engine: Any, dtype: str, size: str, device: str, models: Path, count
             seed=0,
         )
         begun = time.perf_counter()
-        rows = generate(job)
+        rows = completed(module, job)
         return time.perf_counter() - begun, rows
 
     opening, _ = complete(texts[:1], 0.0, 1)

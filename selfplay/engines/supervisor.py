@@ -20,7 +20,7 @@ from selfplay.compute.workers import GROUP_GPUS
 from selfplay.config.section import Supervision
 from selfplay.engines import loading, vllm_engine
 from selfplay.engines.flow import FlowJob, Journal, Keeper
-from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, ShardJob
+from selfplay.engines.jobs import Row, ScoreJob, ShardJob
 from selfplay.engines.supervised import Done, Failed, Finished, Function, Message
 
 Job = TypeVar("Job", bound=ShardJob)
@@ -39,15 +39,6 @@ class ChildFault(RuntimeError):
     def __init__(self, reason: str, final: bool = False) -> None:
         super().__init__(reason)
         self.final = final
-
-
-def generate_shard(job: GenerateJob) -> list[Row]:
-    """Completes a shard's prompts with vLLM.
-
-    Raises:
-        EngineLost: the child fails again and again, or was asked for what vLLM refuses.
-    """
-    return finish(vllm_engine.completions, job, len(job.prompts))
 
 
 def score_shard(job: ScoreJob) -> list[Row]:
@@ -79,7 +70,7 @@ def finish(function: Function[Job], job: Job, count: int) -> list[Row]:
     """Does the items of a job that its journal lacks, in children that are renewed as often as that helps.
 
     Raises:
-        EngineLost: see `generate_shard`.
+        EngineLost: see `score_shard`.
     """
     if job.journal is None:
         raise ValueError("a supervised shard has a journal")

@@ -1,4 +1,4 @@
-"""The work of the vLLM engine inside a worker: the same shards as the transformers engine, the same rows."""
+"""The work of the vLLM engine inside a worker: prompts that flow, and shards of requests to score."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from selfplay.engines.base import ModelRef, Sampling
 from selfplay.engines.configurations import stretched_settings
 from selfplay.engines.flow import SLOTS, FlowJob, Item, Keeper, Shard, flowed
 from selfplay.engines.hf_engine import completed, encode_request, end_ids, prompt_ids
-from selfplay.engines.jobs import GenerateJob, Row, ScoreJob, ShardJob
+from selfplay.engines.jobs import Row, ScoreJob, ShardJob
 from selfplay.engines.model_files import UNTRUSTED, ModelError, check_weights
 from selfplay.run.seeding import derive
 from verifiers.untrusted.files import read_bytes, read_json
@@ -25,7 +25,7 @@ from verifiers.untrusted.files import read_bytes, read_json
 PAUSE_S = 0.05
 """Wait of an engine that has nothing to do until the driver has laid out more."""
 Finished = tuple[int, Row]
-"""The place of a prompt or request in its shard, and its row."""
+"""The place of a request in its shard, and its row."""
 
 
 @dataclass(slots=True)
@@ -42,18 +42,9 @@ _open: list[_Open] = []
 """The one model that this worker has open, if any: vLLM takes the memory that it is given at once."""
 
 
-def generate_shard(job: GenerateJob) -> list[Row]:
-    """Completes a shard's prompts."""
-    return _in_order(completions(job))
-
-
 def score_shard(job: ScoreJob) -> list[Row]:
     """Scores a shard's requests."""
-    return _in_order(scores(job))
-
-
-def _in_order(found: Iterator[Finished | None]) -> list[Row]:
-    rows = dict(item for item in found if item is not None)
+    rows = dict(item for item in scores(job) if item is not None)
     return [rows[place] for place in sorted(rows)]
 
 
@@ -64,17 +55,6 @@ def flow_shards(job: FlowJob) -> int:
         if ended is not None:
             keeper.hear(*ended)
     return keeper.finished
-
-
-def completions(job: GenerateJob) -> Iterator[Finished | None]:
-    """A shard's completions, each as it ends, with its place; None when the model is open, and after each step."""
-    opened = _load(job)
-    yield None
-    shard = Shard(0, "", job.seed, job.prompts)
-    ask = _asking(opened, job.model.chat, job.sampling)
-    places = range(len(job.prompts)) if job.wanted is None else job.wanted
-    for ended in _run(opened, _once({place: ask(shard, place) for place in places})):
-        yield None if ended is None else (ended[0], _completed(opened, ended[1]))
 
 
 def flow(job: FlowJob) -> Iterator[tuple[Item, Row] | None]:
@@ -208,9 +188,10 @@ def _load(job: ShardJob) -> _Open:
     shape = _shape(model, engine_args)
     if _open and shape and _open[0].shape == shape:
         _open[0].llm.collective_rpc("reload_weights", kwargs={"weights_path": model.path})
-        _open[0].llm.reset_prefix_cache()
-        _open[0].key = key
-        return _open[0]
+        # Where a request still holds keys and values of the old weights, they cannot be dropped.
+        if _open[0].llm.reset_prefix_cache():
+            _open[0].key = key
+            return _open[0]
     loading.forget_all()
     vllm_opening.prepare(job.device)
     from vllm import LLM

@@ -16,14 +16,11 @@ def generate_job(
     prompts: Sequence[str],
     sampling: Sampling,
     seed: int = 0,
-    journal: Path | None = None,
     **settings: Any,
 ) -> GenerateJob:
     """Prompts to complete on the CPU, by an engine of these settings."""
     engine = EngineSettings.model_validate({"batch_tokens": 4096} | settings)
-    return GenerateJob(
-        model=model, device="cpu", settings=engine, journal=journal, prompts=prompts, sampling=sampling, seed=seed
-    )
+    return GenerateJob(model=model, device="cpu", settings=engine, prompts=prompts, sampling=sampling, seed=seed)
 
 
 def score_job(

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks._engine_steps import watched
+from benchmarks._one_shard import completed
 from selfplay.config.recipe import EngineSettings
 from selfplay.engines import hf_engine
 from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
@@ -29,6 +31,7 @@ REQUESTS = [
     ScoringRequest("prefix ", ((5, 6, 7), "and text")),
 ]
 ARGS = {"max_model_len": 256}
+GREEDY = Sampling(0.0, 8)
 
 pytestmark = pytest.mark.long
 
@@ -44,8 +47,7 @@ def vllm_engine() -> Any:
 
 def generated(engine: Any, model: ModelRef, prompts: list[str], temperature: float) -> list[dict[str, Any]]:
     job = generate_job(model, prompts, Sampling(temperature, 24), 5, kind="vllm", args=ARGS)
-    rows: list[dict[str, Any]] = engine.generate_shard(job)
-    return rows
+    return completed(engine, job)
 
 
 def scored(engine: Any, model: ModelRef) -> list[list[float]]:
@@ -119,7 +121,7 @@ def test_sampled_prompts_that_do_not_fit_one_step_together_are_completed(
     """Of a prompt cut in two by the step's limit a token is drawn and taken back, which vLLM cannot on a CPU."""
     few = {"max_model_len": 256, "max_num_batched_tokens": 256}
     job = generate_job(small_model, PROMPTS * 3, Sampling(1.0, 8), 5, kind="vllm", args=few)
-    rows = vllm_engine.generate_shard(job)
+    rows = completed(vllm_engine, job)
     assert len(rows) == 3 * len(PROMPTS)
 
 
@@ -144,7 +146,40 @@ def test_shards_that_flow_have_the_rows_of_shards_that_drain(
     assert vllm_engine.flow_shards(job) == len(PROMPTS)
     for shard in shards:
         drained = generate_job(small_model, shard.prompts, sampling, shard.seed, kind="vllm", args=args)
-        assert ShardStore(job.store).read(shard.key) == vllm_engine.generate_shard(drained)
+        assert ShardStore(job.store).read(shard.key) == completed(vllm_engine, drained)
+
+
+LONG_PROMPTS = [f"{n}. " + "Tom has plums. " * 16 for n in range(3)]
+BLOCKS: dict[str, Any] = ARGS | {"max_model_len": 512, "block_size": 32}
+
+
+def sampled(engine: Any, model: ModelRef, **args: Any) -> tuple[list[list[int]], list[int]]:
+    """Four completions of each long prompt, as votes are drawn: their ids, and of each prompt's tokens those found."""
+    prompts = [prompt for prompt in LONG_PROMPTS for _ in range(4)]
+    job = generate_job(model, prompts, Sampling(1.0, 8), 5, kind="vllm", args=BLOCKS | args)
+    engine._load(job)
+    with watched(engine._open[0].llm) as steps:
+        rows = completed(engine, job)
+    return [row["token_ids"] for row in rows], [steps.prompt_tokens, steps.cached_tokens]
+
+
+def test_samples_of_one_prompt_read_it_once(vllm_engine: Any, small_model: ModelRef, tmp_path: Path) -> None:
+    """All but the first find every whole block of it; new weights find nothing of the old ones."""
+    drawn, (read, found) = sampled(vllm_engine, small_model)
+    lengths = [row["prompt_tokens"] for row in completed(hf_engine, generate_job(small_model, LONG_PROMPTS, GREEDY))]
+    assert read == 4 * sum(lengths)
+    assert found == 3 * sum((length - 1) // 32 * 32 for length in lengths)
+    assert found > 0.6 * read
+    opened = vllm_engine._open[0].llm
+    other = other_weights(small_model, tmp_path / "other")
+    _, again = sampled(vllm_engine, other)
+    assert vllm_engine._open[0].llm is opened
+    assert again == [read, found]
+    greedy = generate_job(other, LONG_PROMPTS, GREEDY, kind="vllm", args=BLOCKS)
+    ours, theirs = (completed(engine, greedy) for engine in (vllm_engine, hf_engine))
+    assert [row["token_ids"] for row in ours] == [row["token_ids"] for row in theirs]
+    whole, (_, none) = sampled(vllm_engine, small_model, enable_prefix_caching=False)
+    assert (whole, none) == (drawn, 0)
 
 
 @pytest.mark.parametrize("tied", [False, True], ids=["exchanged", "reopened"])
@@ -166,6 +201,7 @@ MEMORY = """
 import json, sys
 from selfplay.engines import loading, vllm_engine
 from selfplay.engines.base import ModelRef, Sampling
+from benchmarks._one_shard import completed
 from tests.selfplay.engines.shard_jobs import generate_job
 from pathlib import Path
 
@@ -176,7 +212,7 @@ model = ModelRef.local(Path(sys.argv[1]), "tiny", "float32", False)
 job = generate_job(model, ["x"], Sampling(1.0, 8), 1, kind="vllm", args={"max_model_len": 128})
 figures = []
 for _ in range(3):
-    vllm_engine.generate_shard(job)
+    completed(vllm_engine, job)
     open_mb = resident_mb()
     loading.free_engines()
     figures.append([open_mb, resident_mb()])

@@ -8,17 +8,18 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from benchmarks._one_shard import completed, journal_of, laid_out, rows_of
 from selfplay.config.section import Supervision
 from selfplay.engines import hf_engine, supervisor
 from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
-from selfplay.engines.jobs import GenerateJob, ScoreJob
+from selfplay.engines.flow import FlowJob
+from selfplay.engines.jobs import ScoreJob
 from tests.selfplay.engines.shard_jobs import generate_job, score_job
 
 PROMPTS = [f"Write a problem.\nConcepts:\n{n}. adding\nDifficulty Level: {n % 4}\n" for n in range(24)]
@@ -36,8 +37,10 @@ pytestmark = [
 def unbroken(small_model: ModelRef, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What one child makes that nobody disturbs; it also compiles whatever vLLM compiles once."""
     folder = tmp_path_factory.mktemp("unbroken")
+    flowing = completing(small_model, folder)
+    supervisor.flow_shards(flowing)
     yield {
-        "completions": supervisor.generate_shard(completing(small_model, folder / "completions")),
+        "completions": rows_of(flowing),
         "scores": supervisor.score_shard(scoring(small_model, folder / "scores")),
     }
     supervisor.close()
@@ -47,8 +50,8 @@ def how(silence_s: float, **args: Any) -> dict[str, Any]:
     return {"kind": "vllm", "args": ARGS | args, "supervision": Supervision(silence_s=silence_s)}
 
 
-def completing(model: ModelRef, journal: Path, silence_s: float = 300.0) -> GenerateJob:
-    return generate_job(model, PROMPTS, Sampling(1.0, 96), 5, journal, **how(silence_s))
+def completing(model: ModelRef, folder: Path, silence_s: float = 300.0) -> FlowJob:
+    return laid_out(generate_job(model, PROMPTS, Sampling(1.0, 96), 5, **how(silence_s)), folder)
 
 
 def scoring(model: ModelRef, journal: Path, silence_s: float = 300.0) -> ScoreJob:
@@ -92,34 +95,41 @@ def test_a_broken_child_costs_nothing_that_was_finished(
     number: signal.Signals,
     silence_s: float,
 ) -> None:
-    journal, total = tmp_path / "journal", len(unbroken[what])
+    total, flowing = len(unbroken[what]), completing(small_model, tmp_path, silence_s)
+    journal = journal_of(flowing) if what == "completions" else tmp_path / "journal"
     disturbance = Disturbance(journal, 4, number)
     if what == "completions":
-        rows = supervisor.generate_shard(completing(small_model, journal, silence_s))
+        made, rows = supervisor.flow_shards(flowing), rows_of(flowing)
     else:
         rows = supervisor.score_shard(scoring(small_model, journal, silence_s))
+        # A line for each item.
+        made = kept(journal)
     disturbance.over()
     assert rows == unbroken[what]
     assert 4 <= disturbance.finished_before < total
     assert len(set(disturbance.children)) == 2
     assert not psutil.pid_exists(disturbance.children[0])
-    # A line for each item: none was made a second time, or it would stand there twice.
-    assert kept(tmp_path / "journal") == total
+    # None was made a second time, or it would count twice.
+    assert made == total
 
 
-def test_it_is_the_engine_of_the_worker_all_the_same(small_model: ModelRef, unbroken: dict[str, Any]) -> None:
+def test_it_is_the_engine_of_the_worker_all_the_same(
+    small_model: ModelRef, unbroken: dict[str, Any], tmp_path: Path
+) -> None:
     from selfplay.engines import vllm_engine
 
     try:
-        assert vllm_engine.generate_shard(completing(small_model, Path("unused"))) == unbroken["completions"]
+        flowing = completing(small_model, tmp_path)
+        vllm_engine.flow_shards(flowing)
+        assert rows_of(flowing) == unbroken["completions"]
     finally:
         vllm_engine.close()
 
 
 def test_what_vllm_refuses_is_said_at_once(small_model: ModelRef, tmp_path: Path) -> None:
-    given = replace(completing(small_model, tmp_path / "journal"), prompts=["Tom has plums. " * 400])
+    given = laid_out(generate_job(small_model, ["Tom has plums. " * 400], Sampling(1.0, 96), **how(300.0)), tmp_path)
     with pytest.raises(supervisor.EngineLost, match=r"vLLM refuses a prompt of \d+ tokens: .*256.*; see engine.args"):
-        supervisor.generate_shard(given)
+        supervisor.flow_shards(given)
 
 
 def test_ranks_of_tensor_parallelism_end_with_the_child(
@@ -129,9 +139,9 @@ def test_ranks_of_tensor_parallelism_end_with_the_child(
     cores = sorted(os.sched_getaffinity(0))
     monkeypatch.setenv("VLLM_CPU_OMP_THREADS_BIND", f"{cores[0]}|{cores[-1]}")
     settings = how(300.0, tensor_parallel_size=2)
-    greedy = generate_job(small_model, PROMPTS[:6], Sampling(0.0, 24), 5, tmp_path / "journal", **settings)
+    greedy = generate_job(small_model, PROMPTS[:6], Sampling(0.0, 24), 5, **settings)
     # Log-probabilities of two engines agree to some digits, what is drawn altogether.
-    ours, theirs = supervisor.generate_shard(greedy), hf_engine.generate_shard(greedy)
+    ours, theirs = completed(supervisor, greedy), completed(hf_engine, greedy)
     assert [row["token_ids"] for row in ours] == [row["token_ids"] for row in theirs]
     child = psutil.Process(supervisor._current[0].pid)
     below = child.children(recursive=True)
