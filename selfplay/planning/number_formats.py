@@ -55,7 +55,7 @@ class UnknownSizes(UserError):
 
 @dataclass(frozen=True, slots=True)
 class StoredFormat:
-    """What the files of a model say that was quantised in them."""
+    """Quantised weights as the files of a model have them."""
 
     method: str
     linear: float | None
@@ -124,7 +124,7 @@ def _width(asked: Any, dtype: str) -> float:
 
 
 def stored_format(config: Mapping[str, Any]) -> StoredFormat | None:
-    """What a `config.json`, which others wrote, says of quantised weights; None where it says nothing."""
+    """Quantised weights as a `config.json`, which others wrote, has them; None where it says nothing."""
     said = config.get("quantization_config")
     if said is None:
         return None

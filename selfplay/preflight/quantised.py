@@ -15,7 +15,7 @@ WEIGHTS = ("quantization", "quantization_config")
 
 
 def name_fault(args: Mapping[str, Any]) -> str:
-    """What is wrong with the names of formats in arguments of vLLM, as the end of a field; empty where nothing is."""
+    """The first unknown name of a format in arguments of vLLM, as the end of a field; empty without one."""
     for argument, known in (("quantization", _methods()), ("kv_cache_dtype", _caches())):
         given = args.get(argument)
         if given is not None and known and given not in known:
