@@ -27,8 +27,13 @@ def varlen(query: Any, key: Any, value: Any, starts: Any, ends: Any, *_: Any, so
     return torch.cat(parts)
 
 
+def install(patch: pytest.MonkeyPatch) -> None:
+    """Puts both in their places."""
+    patch.setattr(packing, "_flash_attn", lambda: types.SimpleNamespace(flash_attn_varlen_func=varlen))
+    patch.setattr(async_grpo_trainer, "get_peak_flops_per_device", lambda accelerator, dtype: None)
+
+
 @pytest.fixture
 def flash_stub(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stands in the kernel's place."""
-    monkeypatch.setattr(packing, "_flash_attn", lambda: types.SimpleNamespace(flash_attn_varlen_func=varlen))
-    monkeypatch.setattr(async_grpo_trainer, "get_peak_flops_per_device", lambda accelerator, dtype: None)
+    install(monkeypatch)
