@@ -18,7 +18,7 @@ from selfplay.trl_trainers.asynchronous.worker import GroupDrawn, GroupWorker, M
 from selfplay.trl_trainers.prompt_walk import PromptWalk
 from selfplay.trl_trainers.rollout_groups import Group, Tally
 from selfplay.trl_trainers.vllm_server.client import RolloutClient
-from selfplay.trl_trainers.vllm_server.drawing import Drawing
+from selfplay.trl_trainers.vllm_server.drawing import AT_ONCE, Drawing
 from selfplay.trl_trainers.vllm_server.served import ServerOpening, open_server
 
 SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty")
@@ -28,7 +28,9 @@ SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty")
 def flow_of(config: Any, ranks: int) -> Flow:
     """How many completions go where, by TRL's AsyncGRPOConfig and the number of ranks."""
     step = config.per_device_train_batch_size * config.gradient_accumulation_steps * ranks
-    most = config.max_inflight_tasks if config.max_inflight_tasks > 0 else step * (config.max_staleness + 1)
+    most = (
+        config.max_inflight_tasks if config.max_inflight_tasks > 0 else min(step * (config.max_staleness + 1), AT_ONCE)
+    )
     return Flow(config.num_generations, step, config.max_staleness, most)
 
 

@@ -36,8 +36,7 @@ class FreshBuffer(queue.Queue[Any]):
         """The number of the weights of the training's first step."""
         self.taken: list[int] = []
         """The groups of all completions that were taken, in order."""
-        self.too_old = 0
-        """Completions that nobody learns from, for their age."""
+        self._too_old = 0
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """The next completion that is young enough. Raises queue.Empty, as any queue."""
@@ -48,7 +47,12 @@ class FreshBuffer(queue.Queue[Any]):
             if self.used_at(len(self.taken)) - sample.model_version <= self._flow.most_stale:
                 self.taken.append(sample.group_id)
                 return sample
-            self.too_old += 1
+            self._too_old += 1
+
+    def take_too_old(self) -> int:
+        """How many nobody learns from, for their age, since the last time."""
+        found, self._too_old = self._too_old, 0
+        return found
 
     def used_at(self, place: int) -> int:
         """The number of the weights that learn from the completion at this place of the order."""

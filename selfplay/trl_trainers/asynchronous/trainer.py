@@ -18,6 +18,7 @@ THEIR_DIVERGENCE, DIVERGENCE = "kl", "sampling/kl"
 POLL_S = 0.5
 """Longest wait for a completion before it is asked whether rollouts go on."""
 THEIR_AGE, AGE = "sample/staleness_max", "sampling/staleness"
+TOO_OLD = "sample/dropped_stale_total"
 
 
 class SelfplayAsyncTrainer(library.trainer_class()):  # type: ignore[misc]
@@ -41,8 +42,8 @@ class SelfplayAsyncTrainer(library.trainer_class()):  # type: ignore[misc]
         # Where there is none TRL would ask the server how an adapter is to be sent, with all ranks together.
         super().__init__(rollout_worker=worker, weight_transfer=sent or object(), **others)
         self._own_worker, self._sent, self._rolled_out = worker, sent, rolled_out
-        if sent is not None:
-            sent.follow(self)
+        if sent is not None and worker is not None:
+            sent.follow(self, worker.halted)
 
     def get_train_dataloader(self) -> Any:
         """TRL's, in which a completion is as old as it will be when it is learnt from."""
@@ -55,8 +56,9 @@ class SelfplayAsyncTrainer(library.trainer_class()):  # type: ignore[misc]
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Adds what was rolled out and synced since the last log."""
-        if self._sent is not None:
+        if self._sent is not None and self._own_worker is not None:
             own = self._metrics["train"]
+            logs[TOO_OLD] = float(self._own_worker.rollout_buffer.take_too_old())
             if ages := own.pop(THEIR_AGE, None):
                 logs[AGE] = max(ages)
             if found := own.pop(THEIR_DIVERGENCE, None):

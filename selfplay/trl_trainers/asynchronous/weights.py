@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -32,14 +32,15 @@ class SentWeights:
         """
         self._client, self._probe, self._limit_s = client, probe, limit_s
         self._trainer: Any = None
+        self._halted: Callable[[], AbstractContextManager[None]] = nullcontext
         self._begun = 0.0
         self._lost = ""
         """How the server was lost during this sync, as a verb."""
         self._figures: dict[str, float] = {}
 
-    def follow(self, trainer: Any) -> None:
-        """Takes the trainer whose weights are sent."""
-        self._trainer = trainer
+    def follow(self, trainer: Any, halted: Callable[[], AbstractContextManager[None]]) -> None:
+        """Takes the trainer whose weights are sent, and a context in which nothing is drawn."""
+        self._trainer, self._halted = trainer, halted
 
     def figures(self) -> dict[str, float]:
         """Findings of the last sync and its probe, and how often the server was started again; once."""
@@ -86,13 +87,14 @@ class SentWeights:
         Raises:
             SlowSync, StaleEngine, ServerLost: see above.
         """
-        while reason:
-            self._client.renew(reason)
-            self._lost, self._begun = "", time.monotonic()
-            with self._weights() as iterator:
-                self._tried(partial(self._send, iterator))
-            self._tried(self._compare)
-            reason = self._lost
+        with self._halted():
+            while reason:
+                self._client.renew(reason)
+                self._lost, self._begun = "", time.monotonic()
+                with self._weights() as iterator:
+                    self._tried(partial(self._send, iterator))
+                self._tried(self._compare)
+                reason = self._lost
 
     def _tried(self, act: Callable[[], None]) -> None:
         """Does it, unless the server was lost before, and notes if it is."""

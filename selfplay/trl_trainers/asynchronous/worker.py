@@ -11,8 +11,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -27,7 +28,6 @@ from selfplay.trl_trainers.vllm_server.process import ServerGone
 TICK_S = 0.02
 SMALL = 1e-8
 """Added to a deviation, as in TRL."""
-TOO_OLD = "sample/dropped_stale_total"
 T = TypeVar("T")
 Metrics = Mapping[str, float | tuple[float, float]]
 """Values by name; of a rate its numerator and denominator."""
@@ -122,13 +122,16 @@ class GroupWorker:
         """Groups that the buffer does not have yet, by number."""
         self._places: dict[int, int] = {}
         """The places of groups that were begun, by number, as long as they may have to be begun again."""
+        self._drawing = 0
+        """Groups that are being drawn."""
         self._lost: list[GroupDrawn] = []
+        """Those that a server which was lost has left behind."""
         self._reason = ""
+        self._is_halted = False
         self._fault: BaseException | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._stopped = threading.Event()
-        groups = flow.samples_a_step * (flow.most_stale + 1) // flow.group + 2
-        self._pool = ThreadPoolExecutor(groups, thread_name_prefix="group")
+        self._pool = ThreadPoolExecutor(flow.most_under_way // flow.group + 1, thread_name_prefix="group")
         self._threads = [
             threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True)
             for name, work in (("groups", self._begin_groups), ("verdicts", self._judge_groups))
@@ -153,13 +156,24 @@ class GroupWorker:
         if self._fault is not None:
             raise self._fault
         with self._lock:
-            lost, reason = list(self._lost), self._reason
-        if not lost:
-            return
-        self._revive(reason)
+            is_lost, reason = bool(self._lost), self._reason
+        if is_lost:
+            self._revive(reason)
+
+    @contextmanager
+    def halted(self) -> Iterator[None]:
+        """Within this the server has ended, and nothing is being drawn; what was lost is drawn on afterwards."""
         with self._lock:
-            # What was under way came back lost, too, while the server was being started.
+            self._is_halted = True
+        self._source.end()
+        with self._lock:
+            # Each of them ends the server that it knows, which must not be the next one.
+            self._lock.wait_for(lambda: not self._drawing)
+        yield
+        with self._lock:
+            self._is_halted = False
             lost, self._lost = self._lost, []
+            self._drawing += len(lost)
         for group in lost:
             self._pool.submit(self._draw, group)
 
@@ -189,38 +203,45 @@ class GroupWorker:
 
     def _begin_groups(self) -> None:
         while not self._stopped.is_set():
-            if not self._has_room():
-                self._stopped.wait(TICK_S)
-                continue
             with self._lock:
-                number, self._begun = self._begun, self._begun + 1
-                group = self._source.begin(number, self._version)
-                self._unfinished[number] = group
-                self._places[number] = group.place
-            self._pool.submit(self._draw, group)
+                group = self._begun_group() if self._has_room() else None
+            if group is None:
+                self._stopped.wait(TICK_S)
+            else:
+                self._pool.submit(self._draw, group)
+
+    def _begun_group(self) -> GroupDrawn:
+        number, self._begun = self._begun, self._begun + 1
+        group = self._source.begin(number, self._version)
+        self._unfinished[number] = group
+        self._places[number] = group.place
+        self._drawing += 1
+        return group
 
     def _has_room(self) -> bool:
         flow, buffer = self._flow, self.rollout_buffer
-        with self._lock:
-            if self._lost:
-                return False
-            waiting = len(self._unfinished) * flow.group
-        last = len(buffer.taken) + buffer.qsize() + waiting + flow.group - 1
-        under_way = waiting - self._drawn.qsize() * flow.group
-        fits = not under_way or under_way + flow.group <= flow.most_under_way
-        return fits and buffer.used_at(last) - self._version <= flow.most_stale
+        if self._is_halted or self._lost:
+            return False
+        if self._drawing and (self._drawing + 1) * flow.group > flow.most_under_way:
+            return False
+        last = len(buffer.taken) + buffer.qsize() + (len(self._unfinished) + 1) * flow.group - 1
+        return buffer.used_at(last) - self._version <= flow.most_stale
 
     def _draw(self, group: GroupDrawn) -> None:
+        lost = ""
         try:
             self._source.draw(group)
+            self._drawn.put(group)
         except ServerGone as fault:
-            with self._lock:
-                self._lost.append(group)
-                self._reason = str(fault)
+            lost = str(fault)
         except BaseException as error:  # noqa: BLE001 - raised again on the trainer's thread
             self._fault = error
-        else:
-            self._drawn.put(group)
+        with self._lock:
+            if lost:
+                self._lost.append(group)
+                self._reason = lost
+            self._drawing -= 1
+            self._lock.notify_all()
 
     def _judge_groups(self) -> None:
         while not self._stopped.is_set():
@@ -243,6 +264,3 @@ class GroupWorker:
                     del self._places[group.number]
                 for sample in samples:
                     self.rollout_buffer.put(sample)
-            too_old, self.rollout_buffer.too_old = self.rollout_buffer.too_old, 0
-            if too_old:
-                self.metrics_queue.put({TOO_OLD: float(too_old)})
