@@ -56,7 +56,8 @@ vllm: $(VLLM)/.installed ## An environment of its own with vLLM's CPU build, .ve
 test-vllm: vllm ## vLLM against transformers, and a run on it
 	$(VLLM)/bin/python -m pytest -m long tests/selfplay/engines/test_vllm_engine.py tests/selfplay/engines/test_vllm_quantised.py \
 		tests/selfplay/engines/test_vllm_supervised.py tests/selfplay/engines/test_api_vllm_server.py \
-		tests/selfplay/trl_trainers/test_vllm_grpo.py tests/e2e/test_vllm_run.py
+		tests/selfplay/trl_trainers/test_vllm_grpo.py tests/selfplay/trl_trainers/test_vllm_async_grpo.py \
+		tests/e2e/test_vllm_run.py
 
 fuzz: $(VENV)/.installed-dev ## Fuzz by coverage what reads hostile text; SECONDS=60 for each target
 	$(BIN)/python -m pip install --quiet -e '.[fuzz]'

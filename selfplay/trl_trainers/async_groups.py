@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from selfplay.rollouts.judge import Judge
+from selfplay.rollouts.mode_collapse import ModeCollapse
+from selfplay.rollouts.overlapped import OverlappedJudge
 from selfplay.rollouts.reward_function import VerifiedReward
+from selfplay.rollouts.rollout_log import RolloutLog
 from selfplay.run.seeding import derive
+from selfplay.run.store import folder_of_host
 from selfplay.trl_trainers.asynchronous.buffer import Flow
 from selfplay.trl_trainers.asynchronous.weights import SentWeights
-from selfplay.trl_trainers.asynchronous.worker import GroupDrawn, GroupWorker, Metrics
+from selfplay.trl_trainers.asynchronous.worker import GroupDrawn, GroupWorker, Metrics, Rollouts
+from selfplay.trl_trainers.jobs import GRPOJob, Placement
 from selfplay.trl_trainers.prompt_walk import PromptWalk
 from selfplay.trl_trainers.rollout_groups import Group, Tally
 from selfplay.trl_trainers.vllm_server.client import RolloutClient
@@ -140,25 +145,38 @@ def _told(group: GroupDrawn) -> Group:
 
 
 @contextmanager
-def rolling_out(
-    groups: VerifiedGroups, opening: ServerOpening, flow: Flow, device: Any
-) -> Iterator[tuple[GroupWorker, SentWeights] | tuple[None, None]]:
-    """On the first rank a server that is open, the worker that has it write groups, and what it gets its weights by.
+def rolling_out(groups: VerifiedGroups, opening: ServerOpening, config: Any, flow: Flow) -> Iterator[Rollouts]:
+    """A server that is open, and the worker that has it write groups.
 
     Args:
         groups: what is written and judged.
         opening: all that the server is started with.
+        config: TRL's AsyncGRPOConfig.
         flow: how much may be under way.
-        device: torch's, of the first rank.
     """
-    if os.environ.get("RANK", "0") != "0":
-        yield None, None
-        return
     server = open_server(opening)
     try:
-        client = RolloutClient(server, device, opening.seed, opening.ends, opening.sync_timeout_s)
+        client = RolloutClient(server, config.device, opening.seed, opening.ends, opening.sync_timeout_s)
         groups.asks(client, opening)
         sent = SentWeights(client, opening.probe, opening.sync_timeout_s)
-        yield GroupWorker(groups, flow, sent.revive), sent
+        yield Rollouts(GroupWorker(groups, flow, sent.revive), sent, groups)
     finally:
         server.close()
+
+
+@contextmanager
+def verdicts_of(job: GRPOJob, place: Placement, end: int) -> Iterator[VerifiedReward]:
+    """The verifiers of a training, and its log.
+
+    Args:
+        job: the training.
+        place: where it works.
+        end: the token that ends completions.
+    """
+    verdicts = Judge(job, folder_of_host(job.store), workers=1)
+    judge = OverlappedJudge(verdicts, job.rule.reward_threads, job.rule.reward_timeout_s)
+    log = RolloutLog(place.work / "rollouts-0.jsonl", 0, end)
+    try:
+        yield VerifiedReward(judge, log, 0, place.seed, job.shuffled, ModeCollapse(verdicts.verifiers))
+    finally:
+        judge.close()

@@ -54,8 +54,8 @@ class KeepUnderWay(TrainerCallback):
     tally; a prompt from which a step has learnt in part is done.
     """
 
-    def __init__(self, worker: GroupWorker | None, walk: PromptWalk, tally: Tally) -> None:
-        """`worker` is the first rank's; the others write nothing."""
+    def __init__(self, worker: GroupWorker, walk: PromptWalk, tally: Tally) -> None:
+        """Takes the first rank's; the others write nothing."""
         self._worker, self._walk, self._tally = worker, walk, tally
         self._first = 0
 
@@ -66,7 +66,7 @@ class KeepUnderWay(TrainerCallback):
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Runs before the checkpoint is marked as whole."""
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        if self._worker is None or not folder.exists():
+        if not folder.exists():
             return
         places, walk = self._worker.under_way(state.global_step - self._first, self._walk.state)
         walk["waiting"] = places + walk["waiting"]

@@ -22,6 +22,7 @@ import numpy as np
 from selfplay.rollouts.rollout_log import Reward
 from selfplay.trl_trainers.asynchronous import library
 from selfplay.trl_trainers.asynchronous.buffer import Flow, FreshBuffer
+from selfplay.trl_trainers.asynchronous.weights import SentWeights
 from selfplay.trl_trainers.vllm_server.drawing import Drawing
 from selfplay.trl_trainers.vllm_server.process import ServerGone
 
@@ -99,6 +100,14 @@ class GroupSource(Protocol):
 
     def end(self) -> None:
         """Has everything that is being drawn end."""
+        ...
+
+    def follow(self, step: Callable[[], int]) -> None:
+        """Takes what says at which step the training is."""
+        ...
+
+    def figures(self) -> dict[str, float]:
+        """Shares of what was rolled out since the last time."""
         ...
 
 
@@ -264,3 +273,12 @@ class GroupWorker:
                     del self._places[group.number]
                 for sample in samples:
                     self.rollout_buffer.put(sample)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollouts:
+    """All that a training rolls out by; its first rank has it."""
+
+    worker: GroupWorker
+    sent: SentWeights
+    groups: GroupSource
