@@ -33,9 +33,8 @@ SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty")
 def flow_of(config: Any, ranks: int) -> Flow:
     """How many completions go where, by TRL's AsyncGRPOConfig and the number of ranks."""
     step = config.per_device_train_batch_size * config.gradient_accumulation_steps * ranks
-    most = (
-        config.max_inflight_tasks if config.max_inflight_tasks > 0 else min(step * (config.max_staleness + 1), AT_ONCE)
-    )
+    useful = min(step * (config.max_staleness + 1), AT_ONCE)
+    most = config.max_inflight_tasks if config.max_inflight_tasks > 0 else useful
     return Flow(config.num_generations, step, config.max_staleness, most)
 
 
