@@ -15,8 +15,8 @@ HEAD = ("lm_head", "embed_tokens")
 
 
 def check_async_trainer(recipe: Recipe) -> None:
-    """Refuses `training.grpo.trainer: async_grpo` where it can't be had, in this order: what of the recipe it can't do,
-    a machine without GPUs, a TRL without it, and FlashAttention's kernel, which it fetches.
+    """Refuses `training.grpo.trainer: async_grpo` where it can't be had: for what of the recipe it can't do, on a
+    machine without GPUs, and without TRL's class or FlashAttention.
 
     Raises:
         NoAsyncTrainer: one sentence with the remedy.
@@ -24,7 +24,7 @@ def check_async_trainer(recipe: Recipe) -> None:
     if fault := next(_faults(recipe), ""):
         raise library.NoAsyncTrainer(f"{library.FIELD}: is async_grpo, {fault}, or {library.OTHERWISE}")
     library.trainer_class()
-    library.demand_kernel()
+    library.kernel()
 
 
 def _faults(recipe: Recipe) -> Iterator[str]:
@@ -39,7 +39,7 @@ def _faults(recipe: Recipe) -> Iterator[str]:
     if any(name in HEAD for name in ([targets] if isinstance(targets, str) else targets)):
         yield f"whose loss would overlook an adapter on {' or '.join(HEAD)}; change training.lora.target_modules"
     if recipe.compute.device == "cpu" or not _sees_gpu():
-        yield "which computes with FlashAttention's kernel for GPUs, and none is used here; run it where there is one"
+        yield "which computes with FlashAttention, for GPUs alone, and none is used here; run it where there is one"
 
 
 def _has_experts(model: NamedModel | ScratchModel) -> bool:

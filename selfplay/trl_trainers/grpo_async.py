@@ -48,7 +48,7 @@ def train_async_grpo(job: GRPOJob, place: Placement) -> dict[str, float]:
                 peft_config=session.peft_config(job),
                 callbacks=list(callbacks),
             )
-        metrics = session.run_training(trainer, place.work, job)
+            metrics = session.run_training(trainer, place.work, job)
         session.save_model(trainer, job, place)
         return metrics
 

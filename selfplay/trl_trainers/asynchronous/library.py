@@ -9,7 +9,7 @@ import dataclasses
 import inspect
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -19,8 +19,8 @@ HOME = "trl.experimental.async_grpo"
 FIELD = "training.grpo.trainer"
 OTHERWISE = "set it to grpo, which draws one batch ahead by max_staleness: 1"
 EXPERTS = "whose sync of experts to vLLM no test has run"
-KERNELS = "kernels"
-"""The package by which TRL fetches FlashAttention's kernel."""
+KERNELS = ("flash_attn_interface", "flash_attn")
+"""Packages of FlashAttention 3 and 2, whose function of packed sequences takes the same."""
 PROTOCOL = ("rollout_worker", "weight_transfer")
 """Arguments by which the trainer takes rollouts and a sync that are not TRL's own."""
 
@@ -64,33 +64,48 @@ def sample(**fields: Any) -> Any:
     return cls(**{name: value for name, value in fields.items() if name in known})
 
 
-def demand_kernel() -> None:
-    """Fetches the attention that the trainer computes with.
+def kernel() -> Any:
+    """FlashAttention, of a package that is installed; TRL itself would fetch a program of the hub.
 
     Raises:
-        NoAsyncTrainer: it cannot be had.
+        NoAsyncTrainer: there is none that can be imported.
     """
-    flash_attention = _part("packing", "_flash_attn")
-    try:
-        flash_attention()
-    except Exception as error:  # what it raises is the hub's, the package's or the linker's
-        raise NoAsyncTrainer(
-            f"{FIELD}: is async_grpo, which computes with FlashAttention's kernel, and that cannot be had here "
-            f"({type(error).__name__}: {error}); `pip install {KERNELS}` and let it reach the hub once, or {OTHERWISE}"
-        ) from error
+    for package in KERNELS:
+        try:
+            found = import_module(package)
+            _ = found.flash_attn_varlen_func
+        except ModuleNotFoundError as error:
+            if error.name != package:
+                raise _broken(package, error) from error
+        except (ImportError, OSError, AttributeError) as error:
+            raise _broken(package, error) from error
+        else:
+            return found
+    raise NoAsyncTrainer(
+        f"{FIELD}: is async_grpo, which computes with FlashAttention, and neither {' nor '.join(KERNELS)} is installed "
+        f"here; `pip install flash-attn`, or {OTHERWISE}"
+    )
+
+
+def _broken(package: str, error: Exception) -> NoAsyncTrainer:
+    return NoAsyncTrainer(
+        f"{FIELD}: is async_grpo, which computes with FlashAttention, and {package} cannot be used here "
+        f"({type(error).__name__}: {error}); install it anew, or {OTHERWISE}"
+    )
 
 
 @contextmanager
 def taking(network: Any) -> Iterator[None]:
-    """Within this an AsyncGRPOTrainer that is made trains a network that is loaded, also one with an adapter.
+    """Within this an AsyncGRPOTrainer is made, and trains a network that is loaded, also one with an adapter.
 
     Raises:
-        NoAsyncTrainer: the network has experts.
+        NoAsyncTrainer: the network has experts, or there is no FlashAttention.
     """
     if found := next((name for name, _ in network.named_parameters() if ".experts" in name), ""):
         raise NoAsyncTrainer(f"{FIELD}: is async_grpo, {EXPERTS}, and the model has {found}; {OTHERWISE}")
     from selfplay.trl_trainers.vllm_rollouts.process_state import in_place
 
+    flash_attention = kernel()
     module = import_module(f"{HOME}.async_grpo_trainer")
     add_head = module.add_fused_lm_head
 
@@ -101,7 +116,10 @@ def taking(network: Any) -> Iterator[None]:
     def add(model: Any, **how: Any) -> None:
         add_head(base_of(model), **how)
 
-    with in_place(module, "create_model_from_path", take), in_place(module, "add_fused_lm_head", add):
+    with ExitStack() as stack:
+        stack.enter_context(in_place(module, "create_model_from_path", take))
+        stack.enter_context(in_place(module, "add_fused_lm_head", add))
+        stack.enter_context(in_place(import_module(f"{HOME}.packing"), "_flash_attn", lambda: flash_attention))
         yield
 
 

@@ -32,19 +32,18 @@ def of_async(*overrides: str) -> Recipe:
 
 @pytest.fixture
 def trl(monkeypatch: pytest.MonkeyPatch) -> dict[str, types.ModuleType]:
-    """A machine with a GPU, a TRL that has the trainer, and the kernel."""
+    """A machine with a GPU, a TRL that has the trainer, and FlashAttention 2."""
 
     class Trainer:
         def __init__(self, rollout_worker: Any = None, weight_transfer: Any = None) -> None:
             """Takes both."""
 
     monkeypatch.setattr(async_trainer, "_sees_gpu", lambda: True)
-    modules = {name: types.ModuleType(name) for name in ("async_grpo_trainer", "packing")}
-    modules["async_grpo_trainer"].AsyncGRPOTrainer = Trainer  # type: ignore[attr-defined]
-    modules["packing"]._flash_attn = lambda: None  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, PACKAGE, types.ModuleType(PACKAGE))
+    modules = {name: types.ModuleType(name) for name in (PACKAGE, f"{PACKAGE}.async_grpo_trainer", "flash_attn")}
+    modules[f"{PACKAGE}.async_grpo_trainer"].AsyncGRPOTrainer = Trainer  # type: ignore[attr-defined]
+    modules["flash_attn"].flash_attn_varlen_func = lambda: None  # type: ignore[attr-defined]
     for name, module in modules.items():
-        monkeypatch.setitem(sys.modules, f"{PACKAGE}.{name}", module)
+        monkeypatch.setitem(sys.modules, name, module)
     return modules
 
 
@@ -87,7 +86,7 @@ def test_what_it_can_not_do_is_refused(installed: None, trl: Any, override: str,
         ("compute.sharding=fsdp2", "holds a whole model on each GPU here, and compute.sharding is fsdp2"),
         ("compute.executor=ray", "answers on the loopback of one machine, and compute.executor is ray"),
         ("model.name=Qwen/Qwen3-30B-A3B", "whose sync of experts to vLLM no test has run, and model has some"),
-        ("compute.device=cpu", "computes with FlashAttention's kernel for GPUs, and none is used here; run it where"),
+        ("compute.device=cpu", "computes with FlashAttention, for GPUs alone, and none is used here; run it where"),
     ],
 )
 def test_where_it_can_not_run_is_refused_with_the_remedy(installed: None, trl: Any, override: str, said: str) -> None:
@@ -99,20 +98,22 @@ def test_a_machine_without_gpus_is_told_what_to_take(
     installed: None, trl: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(async_trainer, "_sees_gpu", lambda: False)
-    with pytest.raises(library.NoAsyncTrainer, match=r"for GPUs, and none is used here; .*max_staleness: 1"):
+    with pytest.raises(library.NoAsyncTrainer, match=r"for GPUs alone, and none is used here; .*max_staleness: 1"):
         check_rollouts(of_async(), 7)
 
 
-def test_a_trl_without_it_and_a_kernel_that_does_not_come_are_one_sentence(
+def test_a_trl_without_it_and_no_flash_attention_are_one_sentence(
     installed: None, trl: dict[str, types.ModuleType], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails() -> None:
-        raise OSError("no route to the hub")
-
-    monkeypatch.setattr(trl["packing"], "_flash_attn", fails)
-    with pytest.raises(library.NoAsyncTrainer, match=r"cannot be had here \(OSError: no route to the hub\); `pip"):
+    del trl["flash_attn"].flash_attn_varlen_func
+    with pytest.raises(library.NoAsyncTrainer, match=r"flash_attn cannot be used here \(AttributeError: .*; install"):
         check_rollouts(of_async(), 7)
-    monkeypatch.setattr(trl["async_grpo_trainer"], "AsyncGRPOTrainer", type("Old", (), {"__init__": lambda self: None}))
+    monkeypatch.setitem(sys.modules, "flash_attn", None)
+    with pytest.raises(library.NoAsyncTrainer, match=r"neither flash_attn_interface nor flash_attn is .*; `pip"):
+        check_rollouts(of_async(), 7)
+    monkeypatch.setattr(
+        trl[f"{PACKAGE}.async_grpo_trainer"], "AsyncGRPOTrainer", type("Old", (), {"__init__": lambda self: None})
+    )
     with pytest.raises(library.NoAsyncTrainer, match="of this TRL takes no rollout_worker; install TRL"):
         check_rollouts(of_async(), 7)
     monkeypatch.setitem(sys.modules, f"{PACKAGE}.async_grpo_trainer", None)

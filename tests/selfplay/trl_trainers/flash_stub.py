@@ -1,4 +1,4 @@
-"""What TRL's AsyncGRPOTrainer has of a GPU, for a CPU: FlashAttention's kernel, and the speed of the card."""
+"""What TRL's AsyncGRPOTrainer has of a GPU, for a CPU: FlashAttention, and the speed of the card."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
-from trl.experimental.async_grpo import async_grpo_trainer, packing
+from trl.experimental.async_grpo import async_grpo_trainer
+
+from selfplay.trl_trainers.asynchronous import library
 
 __all__ = ["flash_stub"]
 
@@ -29,11 +31,11 @@ def varlen(query: Any, key: Any, value: Any, starts: Any, ends: Any, *_: Any, so
 
 def install(patch: pytest.MonkeyPatch) -> None:
     """Puts both in their places."""
-    patch.setattr(packing, "_flash_attn", lambda: types.SimpleNamespace(flash_attn_varlen_func=varlen))
+    patch.setattr(library, "kernel", lambda: types.SimpleNamespace(flash_attn_varlen_func=varlen))
     patch.setattr(async_grpo_trainer, "get_peak_flops_per_device", lambda accelerator, dtype: None)
 
 
 @pytest.fixture
 def flash_stub(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stands in the kernel's place."""
+    """Stands in FlashAttention's place."""
     install(monkeypatch)

@@ -1,7 +1,7 @@
 """TRL's AsyncGRPOTrainer with our worker and our sync of weights, by its protocol for both.
 
-It needs a GPU for FlashAttention's kernel, and there is none here: that kernel is a stub (`flash_stub`), and a toy
-server stands in vLLM's place. All else is real: TRL's trainer, its packing and loss, verifiers, logs and checkpoints.
+It needs a GPU for FlashAttention, and there is none here: that is a stub (`flash_stub`), and a toy server stands in
+vLLM's place. All else is real: TRL's trainer, its packing and loss, verifiers, logs and checkpoints.
 """
 
 from __future__ import annotations

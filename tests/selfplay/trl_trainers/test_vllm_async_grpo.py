@@ -1,6 +1,6 @@
 """TRL's AsyncGRPOTrainer beside a real vLLM server, on a CPU; runs in the environment that `make vllm` makes.
 
-FlashAttention's kernel alone is a stub. Weights go by a file, as no NCCL is there.
+FlashAttention alone is a stub. Weights go by a file, as no NCCL is there.
 """
 
 from __future__ import annotations
