@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -18,17 +19,21 @@ from subprocess import PIPE
 from typing import Any
 
 from benchmarks.grader_schemes import SCHEMES
-from sandbox.bubblewrap.backend import find_binaries
+from sandbox.bubblewrap.backend import BARE, FILTER, bwrap_command, find_binaries
+from sandbox.inside.wire import CHANNEL_ENV
 from sandbox.languages import find_language
 from sandbox.model import Limits, Program
 from sandbox.open import open_sandbox
 from sandbox.process.inside import SWITCH_S
+from sandbox.process.launching import launch
+from sandbox.seccomp.filter import filter_program
+from sandbox.warm.descriptors import BUNDLE_ENV, ENTRY, bundle, open_sealed
 from sandbox.warm.sandbox import WarmSandbox
 from sandbox.warm.visible_files import interpreter, interpreter_folders
 from verifiers.model import Task, Test
 from verifiers.programs import CodeVerifier
 
-ROUNDS, TESTS = 7, 20
+ROUNDS, TESTS, PARTS_ROUNDS = 7, 20, 25
 LIMITS = Limits()
 ECHO = Program("import sys\nn = int(sys.stdin.readline())\nprint(sum(i * i for i in range(n)))")
 _TIMED = ECHO.source.replace("print(", "(") + "\nimport time\nprint(1000 * time.process_time())"
@@ -122,6 +127,41 @@ def _commands(command: list[str]) -> list[tuple[float, float]]:
         cpu = _own_cpu_ms() - cpu + inside
         samples.append((cpu / TESTS, 1000 * (time.perf_counter() - wall) / TESTS))
     return samples
+
+
+def _start_parts() -> dict[str, float]:
+    """Starts that end early, each after one part more: what is below the caller, in processor milliseconds."""
+    ends = {
+        "namespaces": ["/usr/bin/true"],
+        "interpreter": _python("import posix; posix._exit(0)"),
+        "modules": _python(ENTRY.replace(".serve()", "; posix._exit(0)")),
+    }
+    samples: dict[str, list[float]] = {name: [] for name in ends}
+    for _ in range(PARTS_ROUNDS):
+        for name, end in ends.items():
+            samples[name].append(_early_end_ms(end))
+    return {f"start_to_{name}_cpu_ms": round(statistics.median(found), 3) for name, found in samples.items()}
+
+
+def _early_end_ms(end: list[str]) -> float:
+    fds = {
+        CHANNEL_ENV: os.open(os.devnull, os.O_RDONLY),
+        BUNDLE_ENV: open_sealed(bundle()),
+        FILTER: open_sealed(filter_program()),
+    }
+    command, within = bwrap_command(find_binaries()[0], LIMITS.disk_mb << 20, fds, ())
+    command[command.index("--") + 1 :] = end
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with launch(command, fds=list(fds.values()), environment=BARE, within=within, cwd="/") as started:
+        assert started.wait() == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    for fd in fds.values():
+        os.close(fd)
+    return 1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def _python(code: str) -> list[str]:
+    return [interpreter(), "-P", "-s", "-S", "-c", code]
 
 
 def _fresh_in_bwrap() -> list[str]:
@@ -246,6 +286,7 @@ def _measure(sandbox: WarmSandbox) -> dict[str, float]:
     figures |= _median(_warm(lambda: sandbox.call(ADD, "add", [[1, 2]] * TESTS, LIMITS)), "warm_call")
     figures |= _median(_start(1), "start_and_1_test")
     figures |= _median(_start(10), "start_and_10_tests")
+    figures |= _start_parts()
     figures |= _function_mode(sandbox)
     figures |= _compiled(sandbox)
     figures |= _throughput()

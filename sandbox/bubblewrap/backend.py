@@ -23,13 +23,14 @@ from sandbox.warm.sandbox import WarmSandbox
 from sandbox.warm.users import fresh_user
 
 _NOBODY = 65534
-_FILTER = "filter"
 """Whom programs take themselves for; outside every sandbox of root's has a user of its own."""
+FILTER = "filter"
+"""Names the filter's descriptor among those of a sandbox."""
 _BECOME = (
     "import os, sys; user = int(sys.argv[1]); os.setgroups([]); os.setgid(user); os.setuid(user); "
     "os.execvp(sys.argv[2], sys.argv[2:])"
 )
-_BARE = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+BARE = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 """The environment of bwrap itself."""
 _ENVIRONMENT = {**ENVIRONMENT, "HOME": "/tmp", "TMPDIR": "/tmp"}
 
@@ -73,20 +74,23 @@ class _BubblewrapLauncher:
         fds = {
             wire.CHANNEL_ENV: channel,
             BUNDLE_ENV: descriptors.open_sealed(bundle()),
-            _FILTER: descriptors.open_sealed(self._filter),
+            FILTER: descriptors.open_sealed(self._filter),
         }
         try:
-            command, within = _command(self._binary, tmp_bytes, fds, self._packages)
-            return launch(command, fds=list(fds.values()), environment=_BARE, within=within, cwd="/")
+            command, within = bwrap_command(self._binary, tmp_bytes, fds, self._packages)
+            return launch(command, fds=list(fds.values()), environment=BARE, within=within, cwd="/")
         finally:
             os.close(fds[BUNDLE_ENV])
-            os.close(fds[_FILTER])
+            os.close(fds[FILTER])
 
 
-def _command(
+def bwrap_command(
     binary: str, tmp_bytes: int, fds: dict[str, int], packages: Sequence[str]
 ) -> tuple[list[str], AbstractContextManager[None] | None]:
-    """bwrap with its arguments, and what it is to be started within."""
+    """bwrap with its arguments, and what it is to be started within.
+
+    Raises OSError where neither a root can be staged nor all that it would show is open to others.
+    """
     entries = files.shared_entries(packages)
     own = files.own_arguments(tmp_bytes)
     unstaged = [*(word for entry in entries for word in entry), *own, "--remount-ro", "/"]
@@ -120,9 +124,9 @@ def _inner_command(binary: str, fds: dict[str, int], mounts: Sequence[str], pack
     command = [binary, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     command += ["--unshare-cgroup-try", "--as-pid-1", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     command += ["--uid", str(_NOBODY), "--gid", str(_NOBODY), "--hostname", "sandbox", "--clearenv"]
-    numbers = {name: str(fd) for name, fd in fds.items() if name != _FILTER}
+    numbers = {name: str(fd) for name, fd in fds.items() if name != FILTER}
     for name, value in {**_ENVIRONMENT, **BIND_NOW, **(_ONE_THREAD if packages else {}), **numbers}.items():
         command += ["--setenv", name, value]
-    command += [*mounts, "--chdir", "/tmp", "--seccomp", str(fds[_FILTER]), "--"]
+    command += [*mounts, "--chdir", "/tmp", "--seccomp", str(fds[FILTER]), "--"]
     # Not -E: the environment is ours, and the hash seed comes by it.
     return [*command, files.interpreter(), "-P", "-s", "-S", "-c", ENTRY]

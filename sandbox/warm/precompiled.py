@@ -28,12 +28,6 @@ def headers_folder() -> Path:
     return Path(cache) / "selfplay" / "headers"
 
 
-def prepared(language: Language) -> Path | None:
-    """The folder to put first in the search for headers, or None if it was not prepared (yet)."""
-    place, compiled = _place(language)
-    return place if compiled and os.path.isfile(compiled) else None
-
-
 def prepare(language: Language) -> Path | None:
     """Compiles the language's header unless that was done before; the folder, or None where it cannot be done."""
     place, compiled = _place(language)
@@ -50,16 +44,26 @@ def prepare(language: Language) -> Path | None:
 
 def all_prepared() -> list[Path]:
     """The folders of those languages that have one."""
-    # Several may share one.
-    found = dict.fromkeys(prepared(language) for language in LANGUAGES.values() if language.header)
-    return [folder for folder in found if folder is not None]
+    return [place for place, compiled in _places_by(*_environment()) if os.path.isfile(compiled)]
 
 
 def _place(language: Language) -> tuple[Path | None, str]:
     """The folder for a language's headers, and the file that is there once they are; None where there are none."""
     if not language.header:
         return None, ""
-    return _place_by(language, *map(os.environ.get, ("PATH", "XDG_CACHE_HOME", "HOME")))
+    return _place_by(language, *_environment())
+
+
+def _environment() -> tuple[str | None, ...]:
+    """What a compiler and its place depend on."""
+    return tuple(map(os.environ.get, ("PATH", "XDG_CACHE_HOME", "HOME")))
+
+
+@functools.lru_cache(maxsize=16)
+def _places_by(*environment: str | None) -> tuple[tuple[Path, str], ...]:
+    """The places of all languages, of which several may share one."""
+    found = [_place_by(language, *environment) for language in LANGUAGES.values() if language.header]
+    return tuple(dict.fromkeys((place, compiled) for place, compiled in found if place is not None))
 
 
 @functools.lru_cache(maxsize=64)

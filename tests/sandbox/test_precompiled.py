@@ -37,7 +37,7 @@ def printed() -> bytes:
 
 def test_programs_use_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert precompiled.prepared(CPP) is None
+    assert precompiled.all_prepared() == []
 
     def compile_marked(command: list[str], **options: object) -> None:
         source = Path(command[command.index("c++-header") + 1])
@@ -47,7 +47,7 @@ def test_programs_use_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     run = subprocess.run
     monkeypatch.setattr(precompiled.subprocess, "run", compile_marked)
     assert printed() == b"1"
-    assert precompiled.prepared(CPP) in precompiled.all_prepared()
+    assert precompiled.all_prepared() == [precompiled.prepare(CPP)]
 
 
 def test_without_a_folder_to_keep_them_programs_compile_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

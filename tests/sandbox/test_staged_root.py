@@ -100,12 +100,12 @@ def test_without_a_stage_what_all_can_reach_still_runs(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(bubblewrap, "staged_root", none)
     monkeypatch.setattr(bubblewrap.files, "reachable_by_others", lambda _: True)
-    command, within = bubblewrap._command("/usr/bin/bwrap", 1 << 20, {"filter": 9}, ())
+    command, within = bubblewrap.bwrap_command("/usr/bin/bwrap", 1 << 20, {"filter": 9}, ())
     assert within is None
     assert command[0] in ("setpriv", interpreter())
     monkeypatch.setattr(bubblewrap.files, "reachable_by_others", lambda _: False)
     with pytest.raises(PermissionError, match="namespace"):
-        bubblewrap._command("/usr/bin/bwrap", 1 << 20, {"filter": 9}, ())
+        bubblewrap.bwrap_command("/usr/bin/bwrap", 1 << 20, {"filter": 9}, ())
 
 
 def test_a_stage_is_found_by_a_sandbox_of_another_thread_after_its_maker_ended() -> None:
