@@ -55,7 +55,7 @@ def _place(language: Language) -> tuple[Path | None, str]:
 
 
 def _environment() -> tuple[str | None, ...]:
-    """What a compiler and its place depend on."""
+    """The variables that a compiler and its place depend on."""
     return tuple(map(os.environ.get, ("PATH", "XDG_CACHE_HOME", "HOME")))
 
 
