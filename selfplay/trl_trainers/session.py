@@ -19,6 +19,7 @@ from selfplay.trl_trainers.jobs import Placement, TrainerJob
 from selfplay.trl_trainers.keeping import Loss, keep
 from selfplay.trl_trainers.sharded import fsdp, sequence, zero
 from selfplay.trl_trainers.variants.experts import freeze_routers, with_balance
+from selfplay.trl_trainers.variants.merges import keep_base
 from selfplay.trl_trainers.variants.quantised import (
     exact_adapter,
     is_quantised,
@@ -155,6 +156,7 @@ def run_training(trainer: Any, work: Path, job: TrainerJob | None = None, sequen
         freeze_routers(trainer.model)
     if job is not None and is_quantised(trainer.model):
         exact_adapter(trainer.model, job.model)
+    keep_base(trainer.model)
     # What was asked for; the trainer itself would not know of a library that did not do it.
     if trainer.args.fsdp:
         fsdp.spread_from_first(trainer)

@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from selfplay.config.errors import RunStopped
 from selfplay.rollouts.rollout_log import Reward
 from selfplay.trl_trainers.asynchronous import library
 from selfplay.trl_trainers.asynchronous.buffer import Flow, FreshBuffer
@@ -29,9 +30,15 @@ from selfplay.trl_trainers.vllm_server.process import ServerGone
 TICK_S = 0.02
 SMALL = 1e-8
 """Added to a deviation, as in TRL."""
+BARREN_STEPS = 16
+"""Steps' worth of groups in a row without a verdict, after which the training ends; no step would be logged."""
 T = TypeVar("T")
 Metrics = Mapping[str, float | tuple[float, float]]
 """Values by name; of a rate its numerator and denominator."""
+
+
+class NoVerdicts(RunStopped):
+    """Completions are written, and none of them can be judged."""
 
 
 @dataclass(slots=True)
@@ -136,6 +143,8 @@ class GroupWorker:
         self._lost: list[GroupDrawn] = []
         """Those that a server which was lost has left behind."""
         self._reason = ""
+        self._barren = 0
+        """Groups in a row from which nothing is learnt."""
         self._is_halted = False
         self._fault: BaseException | None = None
         self._lock = threading.Condition()
@@ -233,8 +242,10 @@ class GroupWorker:
             return False
         if self._drawing and (self._drawing + 1) * flow.group > flow.most_under_way:
             return False
-        last = len(buffer.taken) + buffer.qsize() + (len(self._unfinished) + 1) * flow.group - 1
-        return buffer.used_at(last) - self._version <= flow.most_stale
+        coming = buffer.qsize() + len(self._unfinished) * flow.group
+        # A trainer that waits, and for which nothing comes, would wait for ever where all of a group has to be in time.
+        counted = flow.group - 1 if coming else 0
+        return buffer.used_at(len(buffer.taken) + coming + counted) - self._version <= flow.most_stale
 
     def _draw(self, group: GroupDrawn) -> None:
         lost = ""
@@ -273,6 +284,12 @@ class GroupWorker:
                     del self._places[group.number]
                 for sample in samples:
                     self.rollout_buffer.put(sample)
+            self._barren = 0 if samples else self._barren + 1
+            if self._barren * self._flow.group >= self._flow.samples_a_step * BARREN_STEPS:
+                raise NoVerdicts(
+                    f"training.grpo: {self._barren} groups in a row have no completion with a verdict, so that "
+                    "nothing is learnt; see why with `selfplay rollouts --failed`, mend the verifier, and run it again"
+                )
 
 
 @dataclass(frozen=True, slots=True)

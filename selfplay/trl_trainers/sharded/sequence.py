@@ -163,6 +163,9 @@ def fault_of(args: Mapping[str, Any]) -> str:
         f"packing: {joined}; remove it": args.get("packing"),
         f"padding_free: {joined}; remove it": args.get("padding_free"),
         "label_smoothing_factor: looks at labels that are not cut; remove it": args.get("label_smoothing_factor"),
+        "neftune_noise_alpha: has its noise by a sequence's length, of which a rank sees a part; remove it": (
+            args.get("neftune_noise_alpha")
+        ),
         "average_tokens_across_devices: is false, but each rank counts its own part alone; remove it": (
             not args.get("average_tokens_across_devices", True)
         ),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from selfplay.trl_trainers.asynchronous.buffer import Flow, FreshBuffer
-from selfplay.trl_trainers.asynchronous.worker import GroupDrawn, GroupWorker, Metrics
+from selfplay.trl_trainers.asynchronous.worker import GroupDrawn, GroupWorker, Metrics, NoVerdicts
 from selfplay.trl_trainers.vllm_server.drawing import Drawing
 from selfplay.trl_trainers.vllm_server.process import ServerGone
 
@@ -88,6 +88,26 @@ def test_no_more_is_begun_than_will_be_learnt_from_in_time(worker: GroupWorker, 
     worker.update_model_version(2)
     until(lambda: len(source.begun) == 6)
     assert worker.under_way(1, lambda: "walk") == ([2, 0, 1, 2], "walk")
+
+
+def test_a_trainer_that_waits_gets_a_group_of_which_the_end_comes_too_late(worker: GroupWorker, source: Source) -> None:
+    """One completion short of two steps' worth, as several ranks take them: no whole group has room."""
+    source.judges = lambda group: [0.0, 1.0] if group.number else [None, 1.0]
+    worker.start()
+    buffer = worker.rollout_buffer
+    taken = [buffer.get(timeout=SOON).group_id for _ in range(2 * STEP)]
+    assert taken == [0, 1, 1, 2, 2, 3, 3, 4]
+    worker.update_model_version(2)
+    assert [buffer.get(timeout=SOON).group_id for _ in range(STEP)] == [5, 5, 6, 6]
+    assert buffer.take_too_old() == 1
+
+
+def test_a_training_of_which_nothing_can_be_judged_ends(worker: GroupWorker, source: Source) -> None:
+    source.judges = lambda group: [None] * GROUP
+    worker.start()
+    until(lambda: worker._fault is not None)
+    with pytest.raises(NoVerdicts, match=r"training\.grpo: 32 groups in a row have no completion with a verdict"):
+        worker.check_health(1.0)
 
 
 def test_what_is_too_old_for_its_step_is_dropped() -> None:

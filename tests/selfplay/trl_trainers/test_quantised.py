@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 
 from selfplay.config.recipe import Recipe
@@ -30,6 +31,7 @@ from selfplay.trl_trainers.jobs import DPOJob, Placement, TrainerJob
 from selfplay.trl_trainers.keeping import LOSS, LOSS_CHANGE
 from selfplay.trl_trainers.model_folder import trained_model
 from selfplay.trl_trainers.variants import quantised
+from selfplay.trl_trainers.variants.merges import keep_base
 from selfplay.trl_trainers.variants.quantised import fault_of, settings_for
 from tests.selfplay.engines.shard_jobs import generate_job
 from tests.selfplay.trl_trainers.model_variants import mixture
@@ -212,3 +214,20 @@ def test_grpo_rolls_out_and_learns_on_a_base_in_4_bits(
     model = trained_model(tmp_path / "policy")
     assert model.masters is not None
     loading.load_fresh(model)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_a_base_is_the_same_after_many_merges(dtype: torch.dtype) -> None:
+    """In bfloat16 each would move it, and what is kept is the adapter on the base that is on disk."""
+    torch.manual_seed(0)
+    base = torch.nn.Sequential(torch.nn.Linear(32, 32), torch.nn.Linear(32, 32)).to(dtype)
+    network = get_peft_model(base, LoraConfig(target_modules=["0"], init_lora_weights=False))
+    keep_base(network)
+    layer: Any = network.base_model.model[0]
+    before = layer.base_layer.weight.detach().clone()
+    for _ in range(20):
+        torch.nn.init.normal_(layer.lora_B["default"].weight, std=0.01)
+        network.merge_adapter()
+        assert not torch.equal(layer.base_layer.weight, before)
+        network.unmerge_adapter()
+    assert torch.allclose(layer.base_layer.weight, before, rtol=0, atol=0 if dtype is torch.bfloat16 else 1e-6)

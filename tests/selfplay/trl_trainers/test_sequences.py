@@ -185,6 +185,7 @@ def test_arguments_that_cannot_be_cut_are_named() -> None:
         "packing": {"packing": True},
         "padding_free": {"padding_free": True},
         "label_smoothing_factor": {"label_smoothing_factor": 0.1},
+        "neftune_noise_alpha": {"neftune_noise_alpha": 5},
         "average_tokens_across_devices": {"average_tokens_across_devices": False},
         "train_sampling_strategy": {"train_sampling_strategy": "batch_rebalance"},
         "model_init_kwargs: has eager": {"model_init_kwargs": {"attn_implementation": "eager"}},
