@@ -60,8 +60,9 @@ class KeepUnderWay(TrainerCallback):
         self._first = 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Remembers at which step this process begins."""
+        """Remembers at which step this process begins, and tells the worker how many are left."""
         self._first = state.global_step
+        self._worker.ends_after(state.max_steps - state.global_step)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Runs before the checkpoint is marked as whole."""

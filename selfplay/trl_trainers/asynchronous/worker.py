@@ -133,6 +133,8 @@ class GroupWorker:
         self.metrics_queue: queue.Queue[Metrics] = queue.Queue()
         self._drawn: queue.Queue[GroupDrawn] = queue.Queue()
         self._version = 0
+        self._most: int | None = None
+        """Completions that the training learns from in all."""
         self._begun = 0
         self._unfinished: dict[int, GroupDrawn] = {}
         """Groups that the buffer does not have yet, by number."""
@@ -154,6 +156,10 @@ class GroupWorker:
             threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True)
             for name, work in (("groups", self._begin_groups), ("verdicts", self._judge_groups))
         ]
+
+    def ends_after(self, steps: int) -> None:
+        """Says how many steps the training has yet to make, so that nothing is begun that none of them learns from."""
+        self._most = steps * self._flow.samples_a_step
 
     def start(self) -> None:
         """Begins, once the server has the trainer's weights."""
@@ -243,9 +249,12 @@ class GroupWorker:
         if self._drawing and (self._drawing + 1) * flow.group > flow.most_under_way:
             return False
         coming = buffer.qsize() + len(self._unfinished) * flow.group
+        first = len(buffer.taken) + coming
+        if self._most is not None and first >= self._most:
+            return False
         # A trainer that waits, and for which nothing comes, would wait for ever where all of a group has to be in time.
         counted = flow.group - 1 if coming else 0
-        return buffer.used_at(len(buffer.taken) + coming + counted) - self._version <= flow.most_stale
+        return buffer.used_at(first + counted) - self._version <= flow.most_stale
 
     def _draw(self, group: GroupDrawn) -> None:
         lost = ""

@@ -77,10 +77,13 @@ def test_it_learns_from_what_a_server_writes_meanwhile(
     assert server.told == ["/pause?mode=keep", "/reset_prefix_cache", "/resume"] * 4
     assert len({one["seed"] for one in server.requests}) == len(server.requests)
     logged = list(logged_rollouts(place.work, 1, 1.0))
-    assert read_json(place.work / GROUPS_FILE)["groups"] * GROUP == len(logged) <= len(server.requests)
+    assert len(logged) == len(server.requests) == 3 * STEP, "nothing is drawn that nobody learns from"
+    assert read_json(place.work / GROUPS_FILE)["groups"] * GROUP == 3 * STEP
     assert {one.passed for one in logged} == {True, False}
     assert unknown({name for step in steps for name in step}) == set()
-    assert all(0 <= step["reward/math"] <= 1 and step["not_checked/math"] == 0 for step in steps)
+    judged = [step for step in steps if "reward/math" in step]
+    assert judged, "a step in which nothing was judged says nothing of it"
+    assert all(0 <= step["reward/math"] <= 1 and step["not_checked/math"] == 0 for step in judged)
 
 
 @pytest.mark.long

@@ -85,8 +85,12 @@ def test_no_more_is_begun_than_will_be_learnt_from_in_time(worker: GroupWorker, 
     assert first[0].old_log_probs.tolist() == [0, -0.5, -0.25]
     time.sleep(0.05)
     assert len(source.begun) == 4, "the weights are still those of the first step"
+    worker.ends_after(3)
     worker.update_model_version(2)
     until(lambda: len(source.begun) == 6)
+    worker.update_model_version(3)
+    time.sleep(0.05)
+    assert len(source.begun) == 6, "there is no fourth step"
     assert worker.under_way(1, lambda: "walk") == ([2, 0, 1, 2], "walk")
 
 
