@@ -32,7 +32,7 @@ from verifiers.mathematics.said_values import value_said
 from verifiers.patterns import linear
 from verifiers.pool.serving import serve
 from verifiers.wording.answer_in_text import last_cue
-from verifiers.wording.said_words import YES_OR_NO, said_to_be_most, word_in_bold, yes_or_no
+from verifiers.wording.said_words import YES_OR_NO, last_said, said_to_be_most, word_in_bold, yes_or_no
 
 Question = Mapping[str, Any]
 Reply = dict[str, Any]
@@ -192,7 +192,7 @@ def _word_said(text: str, gold: str) -> str | None:
     """Returns the word that a text without a box says, where the task's answer is a word."""
     if _asks_yes_or_no(gold):
         return yes_or_no(text)
-    return None if last_cue(text) else word_in_bold(text) or said_to_be_most(text)
+    return None if last_cue(text) else word_in_bold(text) or said_to_be_most(text) or last_said(text)
 
 
 @lru_cache(1024)

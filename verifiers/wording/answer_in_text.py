@@ -45,6 +45,12 @@ _SAID_AGAIN = linear.compile(
     r"[^()\n]{0,40}\((?:or |i\.e\.,? |which is )?"
     r"(?:about|approximately|approx\.?|roughly|around|or|i\.e\.,?|=|≈|~|\\approx)[\s$]*(?:\\\()?$"
 )
+_ROUGHLY = linear.compile(
+    r"[\s$]*(?:,|\()?\s?(?:(?:or|which is|that is|i\.e\.,?)\s)?(?:≈|~|\\approx|approximately|about|roughly)\s?[$\s]*"
+)
+_LISTED_PLAINLY = linear.compile(
+    r"(?:\b(?:are|include|be)|[:=])\s+-?\d+(?:\.\d+)?(?:,\s-?\d+(?:\.\d+)?)+(?:,?\s(?:and|or)\s-?\d+)?[\s.!]*$"
+)
 _ITS_END = linear.compile(r"[^()\n]{0,30}\)")
 """The text before and behind a value in brackets that only says the one before it once more."""
 _ATTAINED = linear.compile(r",?\s(?:is\s)?(?:attained|achieved|reached|occurring|which occurs)\s[^.\n]*\.?\s*$")
@@ -158,6 +164,10 @@ def last_value(text: str, announced: bool = False) -> str | None:
     if len(items) > 1 and again and _says_again(text[items[-2].end : items[-1].start], _with_unit(items[-1], again)):
         start, end = items[-2].start, items[-1].end + again.end()
         items = [*items[:-2], ValueInText(start, end, text[start:end])]
+    while len(items) > 1 and _ROUGHLY.fullmatch(text[items[-2].end : items[-1].start]) and "≈" not in items[-2].body:
+        both = rf"{items[-2].body} \approx {items[-1].body}"
+        items = [*items[:-2], ValueInText(items[-2].start, items[-1].end, both)]
+    announced = announced or _LISTED_PLAINLY.search(text) is not None
     group = [items[-1]]
     while len(group) < min(len(items), 50) and _belongs(text, items[-len(group) - 1], group, announced):
         group.insert(0, items[-len(group) - 1])

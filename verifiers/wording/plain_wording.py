@@ -13,6 +13,10 @@ _LETTER_IS = linear.compile(
 _SPAN_IS = linear.compile(
     rf"\$([A-Za-z](?:_\{{?\d\}}?)?)\$\s{_IS}\s(?:\$([^$\n]+)\$|(-?\d+(?:\.\d+)?(?:/\d+)?)(?=[\s,.;]|$))"
 )
+_ARROW = linear.compile(r"\b(answer|result|total|solution|ans)\s*(?:->|=>|==>)\s*", linear.IGNORECASE)
+_ROOT = linear.compile(r"(?:(\d{1,4})(?: times)? )?(?:the )?(?:square root of|root) (\d{1,6})\b")
+_PI = linear.compile(r"(\d)\s?\*?\s?pi\b")
+_NEGATIVE = linear.compile(r"(\b(?:is|are|be|equals|to)\s)(?:negative|minus)\s(?=\d)")
 _COUNT = r"(?:\d{1,2}|one|two|three|four|five|six)"
 _PLACES = (
     "whole number|integer|tenth|hundredth|thousandth|unit|cent|dollar|percent|degree|minute|second|meter|metre|inch"
@@ -28,14 +32,24 @@ _ROUNDED = linear.compile(
 )
 _NUMBERED_LINE = linear.compile(r"^[ \t]*\(?\d{1,2}[.)][ \t]+(?=[A-Za-z$\\(])", linear.MULTILINE)
 _NAMED_LINE = linear.compile(
-    r"\s*(?:[-*•]\s+)?(?P<said>\$?[A-Za-z](?:_\{?\d\}?)?\s?=\s?[^=\s,;][^=,;\n]{0,60}?)[\s,;.]*(?: and)?\s*"
+    r"\s*(?:[-*•]\s+)?(?P<said>\$?[A-Za-z](?:_\{?\d\}?)?\s?=\s?[^=\s,;][^=,;\n]{0,60}?|\$?-?\d[\d./]{0,12}\$?)"
+    r"[\s,;.]*(?: and)?\s*"
 )
+_BULLET = linear.compile(r"\s*[-*•]\s")
 _HOUR = linear.compile(r"(\d{1,2}(?::[0-5]\d)?)\s(in the (?:early |late )?(?:morning|afternoon|evening)|at night)")
 _OPTION = linear.compile(r"\(([A-J])\)\s+(?=[-\d$\\√π.(])")
 
 
 def in_plain_wording(text: str) -> str:
     """Returns a text whose answer is said in the plain way, where it is one of these."""
+    text = _ARROW.sub(r"\1: ", text.replace("→", "=>").replace("⇒", "=>").replace("∪", "\\cup ").replace("∈", "\\in "))
+    text = text.lstrip("=> ") if text[:2] in {"=>", "= "} else text
+    if "oot" in text:
+        text = _ROOT.sub(_as_root, text)
+    if "pi" in text:
+        text = _PI.sub(r"\1π", text)
+    if "negative " in text or "minus " in text:
+        text = _NEGATIVE.sub(r"\1-", text)
     if "per" in text or "Per" in text:
         text = _PER_CENT.sub("percent", text)
     if "to " in text:
@@ -47,6 +61,11 @@ def in_plain_wording(text: str) -> str:
     if "$ " in text and len(_SPAN_IS.findall(text)) > 1:
         text = _SPAN_IS.sub(_equated, text)
     return _LETTER_IS.sub(r"\1\2 = ", text)
+
+
+def _as_root(match: linear.Match) -> str:
+    factor, under = match.groups()
+    return f"{factor or ''}√{under}"
 
 
 def _with_half(match: linear.Match) -> str:
@@ -69,10 +88,22 @@ def _with_joined_lines(text: str) -> str:
             found.insert(0, named.group("said"))
             begun = at
     whole = not any(line.strip() for line in lines[:begun])
-    listed = all(line.lstrip()[:1] in {"-", "*", "•"} for line in lines[begun:] if line.strip())
+    listed = all(_BULLET.match(line) for line in lines[begun:] if line.strip())
+    if any("=" not in said for said in found) and not (
+        listed and (whole or lines[begun - 1 - _blank(lines, begun)].rstrip().endswith(":"))
+    ):
+        return text
     if len(found) < 2 or not (listed or (whole and len(set(map(_name_of, found))) == len(found))):
         return text
     return "\n".join([*lines[:begun], ", ".join(found)])
+
+
+def _blank(lines: list[str], begun: int) -> int:
+    """How many blank lines stand before a line."""
+    count = 0
+    while begun - count > 1 and not lines[begun - 1 - count].strip():
+        count += 1
+    return count
 
 
 def _name_of(said: str) -> str:

@@ -7,11 +7,15 @@ from verifiers.wording.cues import DENIAL
 from verifiers.wording.surroundings import SENTENCE_END, is_doubted, last_sentence
 from verifiers.wording.vocabulary import SUPPOSING, changes, denies, words_of
 
-_OPENS = linear.compile(r"[\s*_]*(yes|no|true|false)[*_]*[,.;:!—–*]", linear.IGNORECASE)
+_OPENS = linear.compile(
+    r"[\s*_]*(?:(?:so|thus|therefore|hence)(?: the answer is)?,? )?[*_]*(yes|no|true|false)(?:[*_]*[,.;:!—–*]|$)",
+    linear.IGNORECASE,
+)
 _SAID = linear.compile(
-    r"(?:\bis|\bare|\bwas|\bbe|\bequals)(?: an?| the)? "
+    r"(?:\bis|\bare|\bwas|\bbe|\bequals|\bfalls|\bfell|\blands)(?: on)?(?: an?| the)? "
     r"([A-Za-z][A-Za-z'’-]{1,20}(?: [a-z][A-Za-z'’-]{1,20}){0,3})[.!\s]*$"
 )
+_SAYS_NOTHING = frozenset(("answer", "solution", "result", "it", "this", "that", "one"))
 _EMPHASISED = linear.compile(r"(?:\*\*([^*\n]{1,60})\*\*|__([^_\n]{1,60})__)[.!\s]*$")
 IN_BOLD = linear.compile(r"\*\*([^*\n]{1,60})\*\*")
 _MARK_BETWEEN = linear.compile(r"[,;:.!?]\s")
@@ -73,7 +77,7 @@ def last_said(text: str) -> str | None:
     found = _SAID.search(sentence)
     if found is None or not is_stated(sentence) or is_doubted(sentence):
         return None
-    return found.group(1)
+    return found.group(1) if _SAYS_NOTHING.isdisjoint(words_of(found.group(1))) else None
 
 
 def said_to_be_most(text: str) -> str | None:

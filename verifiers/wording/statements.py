@@ -29,12 +29,13 @@ _VALUE = rf"(?:\$|\\\()?\s?([-+]?(?:{_FIGURES}))\s?(?:\$|\\\))?"
 _LETTER = r"(?:\$|\\\()?([A-Za-z])(?:\$|\\\))?"
 _MUST_BE = r"(?: (?:is|must be|has to be|needs to be|should be|can be|may be|lies|must lie|ranges|varies|satisfies))?"
 _ALL_REALS = (
-    r"(?:(?:all|every|any|each) (?:(?:real )?(?:numbers?|values?)(?: of)? )?(?:(?:that|which) (?:are|is) )?"
+    r"(?:(?:for )?(?:all|every|any|each) (?:(?:real )?(?:numbers?|values?)(?: of)? )?(?:(?:that|which) (?:are|is) )?"
     r"|(?:real )?numbers )?"
 )
 _END = r"[\s.!*]*"
 _AT_LEAST = linear.compile(
-    rf"{_LEAD}(?:{_ALL_REALS}{_LETTER})?{_MUST_BE} (?:strictly )?"
+    rf"{_LEAD}(?:{_ALL_REALS}{_LETTER}|(?P<reals>(?:all|any|every) real numbers?(?: that are)?))?{_MUST_BE}"
+    r" (?:strictly )?"
     r"(?:(?P<ge>at least|greater than or equal to|no less than|not less than|more than or equal to)"
     r"|(?P<le>at most|less than or equal to|no more than|not more than|no greater than)"
     r"|(?P<gt>greater than|more than|larger than|above|bigger than)"
@@ -62,6 +63,17 @@ _NONE = linear.compile(
 )
 _EMPTY = linear.compile(
     rf"{_LEAD}(?:the )?(?:solution set|set of solutions|set|answer) is (?:the )?empty(?: set)?{_END}",
+    linear.IGNORECASE,
+)
+_LESS, _MORE = r"(?:less|smaller) than( or equal to)?", r"(?:greater|more|larger) than( or equal to)?"
+_OUTSIDE = linear.compile(
+    rf"{_LEAD}(?:{_ALL_REALS}{_LETTER}{_MUST_BE} |(?P<reals>(?:all|any|every) real numbers? (?:that are )?))"
+    rf"{_LESS} {_VALUE} or {_MORE} {_VALUE}{_END}",
+    linear.IGNORECASE,
+)
+_REALS = linear.compile(
+    rf"{_LEAD}(?:{_LETTER} (?:is|can be|may be) )?(?:the set of )?(?:all|any|every)(?: of the)? real"
+    rf" (?:numbers?|values){_END}",
     linear.IGNORECASE,
 )
 _RATIO = linear.compile(
@@ -93,18 +105,29 @@ def stated(sentence: str) -> str | None:
         return None
     if _NONE.fullmatch(sentence) or _EMPTY.fullmatch(sentence):
         return r"\emptyset"
+    if _REALS.fullmatch(sentence):
+        return r"\mathbb{R}"
     value = number_in_words(_PERCENT.sub("", sentence)) if sentence[:1].isalpha() else None
     if value is not None:
         return _as_fraction(value) + ("%" if _PERCENT.search(sentence) else "")
-    return _bounded(sentence) or _interval(sentence) or _ratio(sentence) or _number(sentence)
+    return _bounded(sentence) or _outside(sentence) or _interval(sentence) or _ratio(sentence) or _number(sentence)
 
 
 def _bounded(sentence: str) -> str | None:
     found = _AT_LEAST.fullmatch(sentence)
-    if found is None or found.group(1) is None:
+    if found is None or (found.group(1) is None and not found.group("reals")):
         return None
     sign = next(sign for name, sign in _SIGNS.items() if found.group(name))
-    return f"{found.group(1)} {sign} {found.groups()[-1]}"
+    return f"{found.group(1) or 'x'} {sign} {found.groups()[-1]}"
+
+
+def _outside(sentence: str) -> str | None:
+    found = _OUTSIDE.fullmatch(sentence)
+    if found is None:
+        return None
+    letter, _, less, low, more, high = found.groups()
+    signs = (r"\le" if less else "<", r"\ge" if more else ">")
+    return rf"{letter or 'x'} {signs[0]} {low} \text{{ or }} {letter or 'x'} {signs[1]} {high}"
 
 
 def _interval(sentence: str) -> str | None:

@@ -59,7 +59,7 @@ _BREAK = linear.compile(r"[.!?;\n。；,，]\s|\n")
 
 def goes_on_plainly(rest: str) -> bool:
     """Tells whether what follows a value leaves it as it is: a unit, a reason, another value that it is not."""
-    rest = rest.lstrip("*$_ )]}")
+    rest = rest.lstrip("*$_ )]}").replace("不同", "")
     rest = _OVER_TIME.sub(" ", rest).replace("left over", "left")
     if _UP_TO.match(rest):
         return False
@@ -108,7 +108,7 @@ def stands_plainly(before: str) -> bool:
     """Tells whether what leads up to a value in its clause leaves it as it is: no bound, no denial."""
     ends = list(_BREAK.finditer(before))
     clause = before[ends[-1].end() :] if ends else before
-    clause = _ERROR_IN.sub(" ", _NOT_THAT.sub(" ", clause))
+    clause = _ERROR_IN.sub(" ", _NOT_THAT.sub(" ", clause)).replace("is equal to", "is").replace("are equal to", "are")
     if _PERHAPS.search(clause) or any(word in SUPPOSING for word in words_of(clause)):
         return False
     if denies(clause) or DENIAL.search(_end_of(clause, 20)) or BOUND_BEFORE.search(_end_of(clause, 40)):
@@ -119,7 +119,7 @@ def stands_plainly(before: str) -> bool:
     window = words_of(_COMES_TO.sub(" ", clause[verbs[-1].end() :] if verbs else clause))
     if window and window[-1] in _MARKS and not clause.rstrip(" $").lower().endswith(window[-1]):
         window = window[:-1]
-    if window == ["of"] and verbs and verbs[-1].group() == "total":
+    if window in (["of"], ["to"]) and verbs and verbs[-1].group() == "total":
         return True
     if window[-1:] == ["of"] and window[-2:-1] and window[-2] in QUANTITIES:
         return True

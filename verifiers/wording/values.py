@@ -17,10 +17,10 @@ UNIT_AFTER = linear.compile(r"[\s$]{0,4}(\\?%|percent(?:age)?\b|pct\b)")
 NUMBER = (
     r"(?:[-+]|-\\?\$)?(?:\\[dtc]?frac\s?\{[^{}]{1,40}\}\s?\{[^{}]{1,40}\}"
     r"|\d*\ufffd[\d\ufffd.,]*|(?:\d{1,9}\s?)?√\(?\d{1,9}\)?|(?:\d{1,9}(?:\.\d{1,9})?\s?)?π(?:\s?/\s?\d{1,9})?"
-    r"|\d{1,9}\s\d{1,4}/\d{1,4}(?!\d)|\d{1,9}\s(?:out\sof|in)\s\d{1,9}(?!\d)|\d{1,2}:\d\d(?!\d)(?:\s?[apAP]\.?\s?[mM]\b)?|\d+(?::\d+){1,5}|\d+(?:,\d{1,2}){1,20}(?![\d,])|\d{1,3}(?:\.\d{3}){1,4},\d{1,9}|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?|\.\d+)"
+    r"|\d{1,9}\s\d{1,4}/\d{1,4}(?!\d)|\d{1,9}\s(?:out\sof|in)\s\d{1,9}(?!\d)|\d{1,2}:\d\d(?!\d)(?:\s?[apAP]\.?\s?[mM]\b)?|\d+(?::\d+){1,5}|\d+(?:\s:\s\d+){1,5}|\d+(?:,\d{1,2}){1,20}(?![\d,])|\d{1,3}(?:\.\d{3}){1,4},\d{1,9}|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,3}(?:\s\d{3}){2,4}(?!\d)|\d{1,3}\s000(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?:\.\d+)?)?|\.\d+)"
     r"(?:\s?(?:\\?%|percent\b|pct\b)|\s(?:hundred|thousand|million|billion|trillion|dozen|lakh|crore)s?\b)?"
 )
-VALUE = linear.compile(rf"(?<![A-Za-z0-9.]){NUMBER}")
+VALUE = linear.compile(rf"(?<![A-Za-z0-9.^_]){NUMBER}")
 _MONTH = (
     r"(?:Jan(?:uary|\.)?|Feb(?:ruary|\.)?|Mar(?:ch|\.)?|Apr(?:il|\.)?|May|June?|July?|Aug(?:ust|\.)?|Sept?(?:ember|\.)?"
     r"|Oct(?:ober|\.)?|Nov(?:ember|\.)?|Dec(?:ember|\.)?)"
@@ -36,10 +36,13 @@ _SPELLED = linear.compile(r"\d\s?[A-Za-z]|[a-z.]\s\d")
 _SIGNS = ("=", "<", ">", "≤", "≥", "≠", "\\le", "\\ge", "\\ne")
 _ORDERS = ("<", ">", "≤", "≥", "≠", "\\le", "\\ge", "\\ne")
 _SIGN = linear.compile(r"\\(?:leq?|geq?|neq?)|<=|>=|[=<>≤≥≠]")
-_TERM = r"(?:[0-9A-Za-z.√π²³^_!'|°]|\\(?:pi|sqrt)|\([^()=<>\n]+\)|\{[^{}=<>\n]+\})+"
+_TERM = r"(?:[0-9A-Za-z.√π²³^_!'|°]|\\(?:pi|sqrt|[dt]?frac)|\([^()=<>\n]+\)|\{[^{}=<>\n]+\})+"
 _SUM = rf"(?:[-+±]\s?)?{_TERM}(?:\s?[-+*/·×]\s?{_TERM})*"
 _RELATION = linear.compile(rf"(?<![A-Za-z0-9\\$.]){_SUM}(?:\s?(?:\\(?:leq?|geq?|neq?)|<=|>=|[=<>≤≥≠])\s?{_SUM})+")
 _LETTERS = linear.compile(r"[A-Za-z]+")
+_EXPRESSION = linear.compile(rf"(?<![A-Za-z0-9\\$.,^_}}]){_SUM}")
+_COMBINES = linear.compile(r"[\^(√*²³]|\\sqrt|[0-9A-Za-z)]\s?[-+/]\s?[0-9A-Za-z(]")
+_UNION = linear.compile(r"[(\[][^()\[\]\n]{1,60}[)\]](?:\s?\\cup\s?[(\[][^()\[\]\n]{1,60}[)\]])+")
 _LEADING_WORD = linear.compile(r"[A-Za-z]{2,}\s+(?=[-+±])")
 _FUNCTION = linear.compile(r"\\?(?:arc)?(?:sin|cos|tan|cot|sec|csc|log|ln|lg|exp|sqrt|pi|max|min)")
 _SHORT = "an and as at be by do for go he if in is it me my no of on or so the to up us we am are has was"
@@ -67,7 +70,8 @@ _NOTATION = (
 _NOT_PROSE = frozenset(_NOTATION.split())
 _OPENING_WORDS = (
     "thus so hence therefore then finally since because answer result ainsi donc alors portanto logo entonces luego "
-    "daher also somit folglich quindi dunque sonuç dolayısıyla böylece zatem dus alltså deci tedy jadi maka"
+    "daher also somit folglich quindi dunque sonuç dolayısıyla böylece zatem dus alltså deci tedy jadi maka "
+    "as it that this giving gives resulting making yields yielding all for every any which total"
 )
 _OPENERS = frozenset(_OPENING_WORDS.split())
 _MEASURE = linear.compile(
@@ -141,7 +145,9 @@ def items_of(text: str) -> list[ValueInText]:
     worded = (_dates(text), _measures(text)) if _SPELLED.search(text) else ()
     for listed in (
         _environments(text),
+        _unions(text),
         _relations(text),
+        _expressions(text),
         *worded,
         _groups(text),
         (_whole(match) for match in VALUE.finditer(text)),
@@ -208,6 +214,29 @@ def _is_equation(text: str, start: int, body: str, unknown: bool) -> bool:
     return _SAYS.search(before) is None or _OF_CURVES.search(before) is not None
 
 
+def _expressions(text: str) -> Iterator[ValueInText]:
+    """Gives sums, products and powers with letters or powers in them, written without dollar signs: n(n+1)/2, 2^10."""
+    for match in _EXPRESSION.finditer(text):
+        body = match.group().rstrip(".!' ")
+        word = _LEADING_WORD.match(body)
+        start = match.start() + (word.end() if word else 0)
+        body = body[word.end() :] if word else body
+        letters = _letters_of(body)
+        plain = letters is not None and any(map(str.isdigit, body)) and _COMBINES.search(body) is not None
+        after_number = text[max(start - 2, 0) : start].strip().isdigit()
+        if plain and not after_number and (letters or any(sign in body for sign in "^√\\")) and not _has_measure(body):
+            yield ValueInText(start, start + len(body), body)
+
+
+def _has_measure(body: str) -> bool:
+    """Tells whether a measure of several letters stands in what looks like a formula: 6-ft, 5km/h."""
+    return any(len(run) > 1 and unit_named(run) is not None for run in _LETTERS.findall(_FUNCTION.sub(" ", body)))
+
+
+def _unions(text: str) -> Iterator[ValueInText]:
+    return (_whole(match) for match in _UNION.finditer(text)) if "\\cup" in text else iter(())
+
+
 def _letters_of(side: str) -> set[str] | None:
     """The letters that a side of a plain formula names; None where it holds a word."""
     runs = _LETTERS.findall(_TIMES.sub(r"\1 ", side))
@@ -221,11 +250,14 @@ def _groups(text: str) -> Iterator[ValueInText]:
     """Gives what stands in brackets and has a comma, and no words."""
     end = 0
     for start, char in enumerate(text):
-        if char in "([" or (char == "{" and text[start - 1 : start] == "\\"):
+        escaped = char == "{" and text[start - 1 : start] == "\\"
+        bare = char == "{" and (not start or text[start - 1] in " =(:*")
+        if char in "([" or escaped or bare:
             closed = -1 if start < end else _closed(text, start)
             if closed > 0 and _is_list(text[start + 1 : closed]):
-                begun, end = start - (char == "{"), closed + 1
-                yield ValueInText(begun, end, text[begun:end])
+                begun, end = start - escaped, closed + 1
+                body = text[begun:end] if not bare else rf"\{{{text[start + 1 : closed]}\}}"
+                yield ValueInText(begun, end, body)
 
 
 def _is_list(inner: str) -> bool:

@@ -382,6 +382,49 @@ def names(rng: random.Random) -> Iterator[Case]:
         yield rf"\text{{{one}}}", form.format(one), False
 
 
+def expressions(rng: random.Random) -> Iterator[Case]:
+    """Formulas without dollar signs, of which no number is an answer."""
+    a, b = rng.sample(range(3, 90), 2)
+    for gold, said, wrong in (
+        (f"x^2+{a}x+{b}", f"x^2 + {a}x + {b}", f"x^2 + {b}x + {a}"),
+        (f"x^2+{a}x+{b}", f"x² + {a}x + {b}", f"x² - {a}x + {b}"),
+        (f"(x-{a})(x+{b})", f"(x - {a})(x + {b})", f"(x + {a})(x - {b})"),
+        (f"{a}+{b}i", f"{a} + {b}i", f"{a} - {b}i"),
+        (rf"\frac{{{a}}}{{x+{b}}}", f"{a}/(x + {b})", f"{b}/(x + {a})"),
+        (f"2^{{{a}}}", f"2^{a}", f"2^{a + 1}"),
+        (rf"{a}\sqrt{{2}}", f"{a}*sqrt(2)", f"{b}*sqrt(2)"),
+        (rf"{a}\sqrt{{2}}", f"{a}√2", f"{a}√3"),
+        (rf"\frac{{n(n+{a})}}{{2}}", f"n(n + {a})/2", f"n(n - {a})/2"),
+        (rf"{a}\pi", f"{a} pi", f"{b} pi"),
+    ):
+        for form in (
+            "The result is {}.",
+            "So we get {}",
+            "Therefore, the simplified form is {}.",
+            "The value is **{}**.",
+        ):
+            yield gold, form.format(said), True
+            yield gold, form.format(wrong), False
+            yield from ((other, form.format(said), False) for other in (f"{b}", "2", f"{a}"))
+    yield rf"{a}\sqrt{{2}}", f"The length is ${a}\\sqrt{{2}}$, approximately {a * 2**0.5:.2f}.", True
+    yield rf"{a}\sqrt{{2}}", f"The length is ${a}\\sqrt{{2}}$, approximately {a * 1.5:.2f}.", False
+    yield rf"{a}\pi", f"The area is {a}π ≈ {a * 3.14159:.1f} square units.", True
+    yield rf"{a}\pi", f"The area is {a}π ≈ {a * 3.2 + 1:.1f} square units.", False
+    for gold, said in (
+        (rf"(-\infty, {a}) \cup ({a + b}, \infty)", f"The domain is (-∞, {a}) ∪ ({a + b}, ∞)."),
+        (rf"(-\infty, {a}) \cup ({a + b}, \infty)", f"x is less than {a} or greater than {a + b}"),
+        (rf"({a}, \infty)", f"all real numbers greater than {a}"),
+        (rf"\{{{a}, {b}\}}", f"The solution set is {{{a}, {b}}}."),
+        (r"\mathbb{R}", "The domain is all real numbers."),
+        ("1000000", "It is 1 000 000."),
+        (f"-{a}", f"The value is negative {a}."),
+        (f"{a}, {b}, 2", f"The divisors are 2, {a}, {b}."),
+    ):
+        yield gold, said, True
+        yield f"{a}", said, False
+        yield f"{b}", said, False
+
+
 def sums(rng: random.Random) -> Iterator[Case]:
     """What the last sentence works out, whatever it is said of, and for what."""
     one, two = rng.randint(20, 60), rng.randint(5, 19)
@@ -421,6 +464,6 @@ PROSE: dict[str, Callable[[random.Random], Iterator[Case]]] = {
     maker.__name__: maker
     for maker in (
         *(counts, pairs, listed, options_with_values, equations, measures_of_two_units, intervals_in_words, bounds),
-        *(nothing, ratios, days, shares, names, sums),
+        *(nothing, ratios, days, shares, names, expressions, sums),
     )
 }

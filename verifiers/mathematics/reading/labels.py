@@ -17,7 +17,7 @@ _NAME = linear.compile(
     rf"^(?:{_ONE}(?:\([A-Za-z0-9,]{{0,12}}\))?|\|[A-Z]{{1,3}}\||(?:m|\\measuredangle|\\triangle)?\\angle ?[A-Z]{{1,3}}"
     rf"|[A-Z]{{2,4}}|pO?H|pK_\{{?[abw]\}}?|\|\|?[A-Za-z]{{1,2}}\|\|?|\[[A-Z]{{3,6}}\]|\\frac\{{d(?:\^\{{?2\}}?)?[a-z]?\}}\{{d[a-z](?:\^\{{?2\}}?)?\}}|\"[^\"]*\""
     rf"|\\nabla ?[A-Za-z]|\\frac\{{\\partial ?[a-z]?\}}\{{\\partial ?[a-z]\}}"
-    rf"|[A-Za-z]\"-[a-z]{{2,12}}\"|{_ONE}(?::{_ONE})+|\(?{_ONE}(?:,{_ONE})+\)?)$"
+    rf"|d[a-z]?/d[a-z]|[A-Za-z]\"-[a-z]{{2,12}}\"|{_ONE}(?::{_ONE})+|\(?{_ONE}(?:,{_ONE})+\)?)$"
 )
 _SUM_OF_NAMES = linear.compile(r"^\d{0,4}[a-dkm-s](?:[+-]\d{0,4}[a-dkm-s])+$")
 """As in m+n = 113, which answers a question for the sum; x+y = 2 is rather a line."""
