@@ -29,9 +29,9 @@ from verifiers.wording.said_words import emphasised
 from verifiers.wording.statements import stated
 from verifiers.wording.surroundings import last_sentence
 from verifiers.wording.taken_back import is_taken_back, said_instead
-from verifiers.wording.values import is_prose
+from verifiers.wording.values import aligned_step, is_prose
 from verifiers.wording.vocabulary import changes, denies, heads
-from verifiers.wording.worked_out import worked_out
+from verifiers.wording.worked_out import counted, worked_out
 
 __all__ = [
     "CYRILLIC_LETTERS",
@@ -170,8 +170,13 @@ def math_answer(text: str) -> Extracted:
     if len(text) <= MAX_ANSWER and not is_prose(text):
         closing = _LAST_IN_BOLD.search(marked)
         listed = last_value(text) if text.startswith("- ") else None
-        return Extracted(closing.group(1) if closing else listed or text)
-    said = emphasised_formula(marked) or value_in_bold(marked) or worked_out(last_sentence(text))
+        return Extracted(closing.group(1) if closing else listed or aligned_step(text))
+    said = (
+        emphasised_formula(marked)
+        or value_in_bold(marked)
+        or worked_out(last_sentence(text))
+        or counted(last_sentence(text))
+    )
     value = said or last_value(text[-MAX_ANSWER:]) or emphasised(marked)
     return Extracted(value) if value else Extracted(None, "no box, no announced answer, no number")
 

@@ -35,8 +35,8 @@ def value_said(answer: str, gold: Form, read: Callable[[str], Form]) -> str:
     form = read(answer) if "=" in answer else None
     if form is None or form.kind not in {"relation", "chain"} or set(form.operator.split()[:1]) != {"="}:
         return answer
-    asked = _is_worked_out(form) if form.name else is_quantity(form.items[0], gold)
-    later = form.items[1:]
+    asked = _is_worked_out(form) if form.name else is_quantity(form.items[0], gold) or _comes_to_a_number(form)
+    later = form.items[1:] if not is_constant(gold) else _numbers_at_end(form.items[1:])
     said = "=".join(answer.rsplit("=", len(later))[1:])
     value = read(said)
     if not is_constant(gold) and gold.kind == "formula":
@@ -48,7 +48,26 @@ def value_said(answer: str, gold: Form, read: Callable[[str], Form]) -> str:
 def _is_worked_out(form: Form) -> bool:
     """Tells whether a name stands before a formula for it, as in P = 2(l + w) = 50."""
     node = form.items[0].node
-    return form.kind == "chain" and node is not None and bool(symbols(node)) and form.name not in symbols(node)
+    return form.kind == "chain" and node is not None and node[0] != "sym" and _speaks_of_others(form.name, node)
+
+
+def _speaks_of_others(name: str, node: Node) -> bool:
+    return bool(symbols(node)) and name not in symbols(node)
+
+
+def _comes_to_a_number(form: Form) -> bool:
+    """Tells whether a formula of several symbols is worked out in steps, of which the last are numbers: 2l + 2w = 2(3)
+    + 2(4) = 14."""
+    steps = form.items
+    several = steps[0].node is not None and len(symbols(steps[0].node)) > 1
+    return form.kind == "chain" and len(steps) > 2 and several and all(map(is_constant, steps[-2:]))
+
+
+def _numbers_at_end(steps: tuple[Form, ...]) -> tuple[Form, ...]:
+    """The numbers that end the steps of a chain, the last two of which at least are to be compared."""
+    known = list(map(is_constant, steps))
+    begun = len(known) - known[::-1].index(False) if False in known else 0
+    return steps[begun:] or steps
 
 
 def _is_apart(quantity: Form, value: Form) -> bool:

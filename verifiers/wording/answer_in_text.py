@@ -128,7 +128,7 @@ def _value_said(sentence: str) -> str | None:
     if not is_prose(sentence) or number_in_words(sentence) is not None:
         return sentence
     leading = _LEADING.match(sentence)
-    if leading:
+    if leading and UNIT_AFTER.match(sentence, leading.end()) is None:
         rest = sentence[leading.end() :]
         if not rest.strip() or (
             rest.lstrip()[0] not in "+-*/^=<>\\_{" and not rest[0].isdigit() and goes_on_plainly(rest)
@@ -176,7 +176,8 @@ def last_value(text: str, announced: bool = False) -> str | None:
     domain = _DOMAIN.search(text[max(group[0].start - 80, 0) : group[0].start])
     if not goes_on_plainly(text[group[-1].end :][:200]) or (domain is not None and not domain.group("integers")):
         return None
-    if ONE_OF_SEVERAL.search(text[max(group[0].start - 40, 0) : group[0].start]):
+    follows_step = len(items) > len(group) and _is_step(items[-len(group) - 1])
+    if not follows_step and ONE_OF_SEVERAL.search(text[max(group[0].start - 40, 0) : group[0].start]):
         return None
     named = len(group) > 1
     sign = text[max(group[0].start - 1, 0) : group[0].start]
@@ -239,6 +240,11 @@ def _name_before(text: str, item: ValueInText) -> str:
     return name.group(1) if name else ""
 
 
+def _is_step(item: ValueInText) -> bool:
+    """Tells whether a formula is an equation that leads to a value, and gives none to a name."""
+    return "=" in item.body and _NAMED_VALUE.fullmatch(item.body) is None
+
+
 def _belongs(text: str, item: ValueInText, group: list[ValueInText], announced: bool) -> bool:
     """Tells whether a value is listed together with those that follow it."""
     between = text[item.end : group[0].start - len(_name_before(text, group[0]))].replace("*", "")
@@ -251,6 +257,8 @@ def _belongs(text: str, item: ValueInText, group: list[ValueInText], announced: 
     if not _LISTED.fullmatch(between):
         counted = _COUNTED.fullmatch(between)
         return counted is not None and names_things(counted.group(1))
+    if _is_step(item) or _is_step(group[0]):
+        return False
     named = _name_before(text, item) and _name_before(text, group[0])
     spans = text[item.start] in "$\\" and text[group[0].start] in "$\\"
     return announced or spans or bool(named) or len(group) > 1 or not between.strip().endswith(",")

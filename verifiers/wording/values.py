@@ -13,7 +13,7 @@ SPAN = linear.compile(
     r"\$\$(?P<dd>[^$]+)\$\$|\$(?P<d>(?:\\\$|[^$])+)\$"
     r"|\\\((?P<p>(?:[^\\]|\\[^()])+)\\\)|\\\[(?P<b>(?:[^\\]|\\[^\[\]])+)\\\]"
 )
-UNIT_AFTER = linear.compile(r"[\s$]{0,4}(\\?%|percent(?:age)?\b|pct\b)")
+UNIT_AFTER = linear.compile(r"[\s$*]{0,4}(\\?%|percent(?:age)?\b|pct\b)")
 NUMBER = (
     r"(?:[-+]|-\\?\$)?(?:\\[dtc]?frac\s?\{[^{}]{1,40}\}\s?\{[^{}]{1,40}\}"
     r"|\d*\ufffd[\d\ufffd.,]*|(?:\d{1,9}\s?)?√\(?\d{1,9}\)?|(?:\d{1,9}(?:\.\d{1,9})?\s?)?π(?:\s?/\s?\d{1,9})?"
@@ -42,7 +42,7 @@ _RELATION = linear.compile(rf"(?<![A-Za-z0-9\\$.]){_SUM}(?:\s?(?:\\(?:leq?|geq?|
 _LETTERS = linear.compile(r"[A-Za-z]+")
 _EXPRESSION = linear.compile(rf"(?<![A-Za-z0-9\\$.,^_}}]){_SUM}")
 _COMBINES = linear.compile(r"[\^(√*²³]|\\sqrt|[0-9A-Za-z)]\s?[-+/]\s?[0-9A-Za-z(]")
-_UNION = linear.compile(r"[(\[][^()\[\]\n]{1,60}[)\]](?:\s?\\cup\s?[(\[][^()\[\]\n]{1,60}[)\]])+")
+_UNION = linear.compile(r"[(\[][^()\[\]\n]{1,60}[)\]](?:\s*\\cup\s*[(\[][^()\[\]\n]{1,60}[)\]])+")
 _LEADING_WORD = linear.compile(r"[A-Za-z]{2,}\s+(?=[-+±])")
 _FUNCTION = linear.compile(r"\\?(?:arc)?(?:sin|cos|tan|cot|sec|csc|log|ln|lg|exp|sqrt|pi|max|min)")
 _SHORT = "an and as at be by do for go he if in is it me my no of on or so the to up us we am are has was"
@@ -56,6 +56,12 @@ _OF_CURVES = linear.compile(
     r"\b(?:equations?|lines?|circles?|planes?|curves?|parabola|ellipse|hyperbola|locus|graph|asymptotes?|tangent|directrix"
     r"|inequality|relation|condition)\b[^.\n]*$"
 )
+_ALIGNED = linear.compile(
+    r"(?:\\\[|\$\$)?\s*\\begin\{(?:align|aligned|gather|gathered|split|eqnarray)\*?\}(.*)"
+    r"\\end\{[a-z]{5,9}\*?\}[\s.]*(?:\\\]|\$\$)?[\s.]*",
+    linear.DOTALL,
+)
+_ROW_ENDS = linear.compile(r"\\\\(?:\[\d+[a-z]{2}\])?")
 _LONGEST_GROUP = 200
 _WORD = linear.compile(r"[A-Za-z]{2,}")
 _DIGIT_AND_BLANK = linear.compile(r"\d\s")
@@ -173,7 +179,7 @@ def _environments(text: str) -> Iterator[ValueInText]:
         if closed < start:
             return
         end = closed + 1
-        yield ValueInText(start, end, text[start:end])
+        yield ValueInText(start, end, aligned_step(text[start:end]))
 
 
 def _dates(text: str) -> Iterator[ValueInText]:
@@ -224,7 +230,12 @@ def _expressions(text: str) -> Iterator[ValueInText]:
         letters = _letters_of(body)
         plain = letters is not None and any(map(str.isdigit, body)) and _COMBINES.search(body) is not None
         after_number = text[max(start - 2, 0) : start].strip().isdigit()
-        if plain and not after_number and (letters or any(sign in body for sign in "^√\\")) and not _has_measure(body):
+        if (
+            plain
+            and not after_number
+            and (letters or any(sign in body for sign in ("^", "√", "sqrt", "\\")))
+            and not _has_measure(body)
+        ):
             yield ValueInText(start, start + len(body), body)
 
 
@@ -276,4 +287,16 @@ def _closed(text: str, start: int) -> int:
 
 
 def _content(span: linear.Match) -> str:
-    return next(group for group in span.groups() if group is not None).strip()
+    return aligned_step(next(group for group in span.groups() if group is not None).strip())
+
+
+def aligned_step(body: str) -> str:
+    """Returns what the rows of aligned equations come to: their last equation, with the rows that go on with it."""
+    found = _ALIGNED.fullmatch(body) if "\\begin{" in body else None
+    if found is None:
+        return body
+    rows = [row.replace("&", " ").strip(" ,;\n") for row in _ROW_ENDS.split(found.group(1))]
+    rows = [row for row in rows if row]
+    begun = max((at for at, row in enumerate(rows) if not row.startswith(("=", "\\approx"))), default=0)
+    ends_in_equation = rows and all("=" in row or "\\approx" in row for row in rows[begun:])
+    return " ".join(rows[begun:]).rstrip(". ") if ends_in_equation else body

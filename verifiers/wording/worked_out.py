@@ -17,6 +17,11 @@ _SUM = linear.compile(rf"(?:\(?{_AMOUNT}{_THINGS}{_SIGN}\(?)+{_AMOUNT}{_THINGS}\
 _RESULT = linear.compile(
     r"\s?(?P<money>[$£])?\s?(?P<value>-?(?:\d+(?:,\d{3})*(?:\.\d+)?|\.\d+))(?P<percent>\s?%)?(?P<rest>.*)$"
 )
+_THERE_ARE = linear.compile(
+    r"\b[Tt]here (?:are|is|were) (?:only |exactly |a total of |just |in total )?"
+    r"\*{0,2}\$?(\d{1,3}(?:,\d{3})*|\d+)\$?\*{0,2} "
+    r"(?:(?:possible|different|distinct|such|positive|integer|real|valid|total) ){0,2}([a-z]{3,20})((?: [^=]*)?)$"
+)
 _GOES_ON = frozenset("0123456789/^*+-=:×÷·–(")
 _REJECTED = linear.compile(
     r"\b(?:wrong|incorrect|false|impossible|invalid|mistake|error|contradict\w*|unreasonable"
@@ -24,11 +29,20 @@ _REJECTED = linear.compile(
     r"|can(?:no|['’])t be)\b",
     linear.IGNORECASE,
 )
-_TURNS = linear.compile(r"\b(?:but|so|then|therefore|thus|however|leaving|which|whereas|while|or)\b", linear.IGNORECASE)
+_TURNS = linear.compile(
+    r"\b(?:but|so|then|therefore|thus|however|leaving|which|whereas|while|or|for (?:every|each)|out of)\b",
+    linear.IGNORECASE,
+)
 _ALONG = linear.compile(r"\b(?:for|to|from|in|of|at|with|than|between|on|after)\b")
 _JOINED = linear.compile(r"\band\b.*\d")
 _AFTER_TIMES = frozenset(("to", "a", "in", "for", "per", "each", "during", "before", "this"))
 _MARK = linear.compile(r"[,;:]\s")
+_DENIED_THAT = linear.compile(
+    r"\b(?:false|untrue|wrong|incorrect|impossible|doubtful|doubt"
+    r"|not (?:\w+ ){0,2}(?:true|right|correct|possible|so)) that\b",
+    linear.IGNORECASE,
+)
+_CONDITIONS = frozenset(("if", "when", "whether", "unless", "until"))
 _VERB = linear.compile(r"\b(?:is|are|was|were|equals)\b")
 _CLAUSE = linear.compile(r"[,;:]\s|\b(?:then|so|thus|because|that)\b")
 
@@ -45,6 +59,20 @@ def worked_out(sentence: str) -> str | None:
     sign = "£" if found.group("money") == "£" else ""
     measure = "%" if found.group("percent") else measure_after(rest[:60])
     return f"{sign}{found.group('value')}{measure}"
+
+
+def counted(sentence: str) -> str | None:
+    """Returns how many things there are, as a last sentence says it: "So there are $9$ divisors of 196." gives 9."""
+    found = _THERE_ARE.search(sentence)
+    if found is None or "=" in sentence[found.end() :]:
+        return None
+    value, noun, rest = found.groups()
+    before = words_of(sentence[: found.start()])
+    if before and before[-1] in _CONDITIONS:
+        return None
+    if noun in SCALING or not noun.endswith("s") or not _is_left_alone(rest) or _is_denied(sentence[: found.start()]):
+        return None
+    return value
 
 
 def _is_left_alone(rest: str) -> bool:
@@ -66,4 +94,4 @@ def _is_left_alone(rest: str) -> bool:
 def _is_denied(before: str) -> bool:
     """Tells whether the clause of a sum denies it; who "had not voted" may stand before its verb."""
     clause = _VERB.split(_CLAUSE.split(before)[-1])[-1]
-    return denies(clause) or not SUPPOSING.isdisjoint(words_of(before))
+    return denies(clause) or _DENIED_THAT.search(before) is not None or not SUPPOSING.isdisjoint(words_of(before))

@@ -425,6 +425,45 @@ def expressions(rng: random.Random) -> Iterator[Case]:
         yield f"{b}", said, False
 
 
+def derivations(rng: random.Random) -> Iterator[Case]:
+    """What a last formula is worked out to be, in one line or in aligned rows; an equation to solve is no value."""
+    a, b = rng.sample(range(3, 40), 2)
+    total = 2 * a + 2 * b
+    for form in (
+        r"So the perimeter is $2l + 2w = 2({0}) + 2({1}) = {2}$.",
+        r"\[2l + 2w = 2({0}) + 2({1}) = {2}.\]",
+        r"Then we get\n\begin{{align*}}\n2l + 2w &= 2({0}) + 2({1}) \\\n&= {2}.\n\end{{align*}}",
+        r"\[\begin{{aligned}} P &= 2(l + w) \\ &= 2({0} + {1}) \\ &= {2} \end{{aligned}}\]",
+        r"\begin{{align*}}\n3x &= 3 \cdot {2} \\\nx &= {2}\n\end{{align*}}",
+        r"Thus, $x - 1 = {2} - 1$, and $x = {2}$.",
+        r"Hence $2x + 1 = 2 \cdot {2} + 1$, or $x = {2}$.",
+    ):
+        text = form.format(a, b, total).replace("\\n", "\n")
+        yield f"{total}", text, True
+        yield f"{total}", form.format(a, b, total + 1).replace("\\n", "\n"), False
+        yield from ((f"{other}", text, False) for other in {a, b, 1, 2} - {total})
+    for form in (
+        r"$3x = 2({0}) + 2({1}) = {2}$",
+        r"\begin{{align*}} y &= 7 \\ 3x &= {2} \end{{align*}}",
+        r"$2x = {2}$",
+    ):
+        yield f"{total}", form.format(a, b, total), False
+    for form in (
+        "so there are ${}$ divisors of 196.",
+        "There are {} ways to choose 3 of them.",
+        "There are **{}** values of $k$ with this.",
+    ):
+        yield f"{a}", form.format(a), True
+        yield f"{a}", form.format(a + 1), False
+        yield from ((other, form.format(a), False) for other in ("196", "3") if int(other) != a)
+    for said in (
+        f"It is false that there are {a} divisors of 96.",
+        f"There are {a} dozens of eggs in 2 boxes.",
+        f"If there are {a} eggs, 7 break.",
+    ):
+        yield f"{a}", said, False
+
+
 def sums(rng: random.Random) -> Iterator[Case]:
     """What the last sentence works out, whatever it is said of, and for what."""
     one, two = rng.randint(20, 60), rng.randint(5, 19)
@@ -464,6 +503,6 @@ PROSE: dict[str, Callable[[random.Random], Iterator[Case]]] = {
     maker.__name__: maker
     for maker in (
         *(counts, pairs, listed, options_with_values, equations, measures_of_two_units, intervals_in_words, bounds),
-        *(nothing, ratios, days, shares, names, expressions, sums),
+        *(nothing, ratios, days, shares, names, expressions, derivations, sums),
     )
 }
