@@ -38,6 +38,8 @@ def _faults(recipe: Recipe) -> Iterator[str]:
     targets = (training.lora or {}).get("target_modules") or ()
     if any(name in HEAD for name in ([targets] if isinstance(targets, str) else targets)):
         yield f"whose loss would overlook an adapter on {' or '.join(HEAD)}; change training.lora.target_modules"
+    if training.grpo.args.get("bf16") is False and not training.grpo.args.get("fp16"):
+        yield "which computes with FlashAttention, in 16 bits alone; leave out training.grpo.args.bf16"
     if recipe.compute.device == "cpu" or not _sees_gpu():
         yield "which computes with FlashAttention, for GPUs alone, and none is used here; run it where there is one"
 

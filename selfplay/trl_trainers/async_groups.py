@@ -32,10 +32,12 @@ SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty")
 
 def flow_of(config: Any, ranks: int) -> Flow:
     """How many completions go where, by TRL's AsyncGRPOConfig and the number of ranks."""
-    step = config.per_device_train_batch_size * config.gradient_accumulation_steps * ranks
+    together = config.per_device_train_batch_size * ranks
+    step = together * config.gradient_accumulation_steps
     useful = min(step * (config.max_staleness + 1), AT_ONCE)
     most = config.max_inflight_tasks if config.max_inflight_tasks > 0 else useful
-    return Flow(config.num_generations, step, config.max_staleness, most)
+    # Accelerate takes a micro-batch ahead where it hands them out to several ranks.
+    return Flow(config.num_generations, step, config.max_staleness, most, together if ranks > 1 else 0)
 
 
 class VerifiedGroups:

@@ -24,6 +24,8 @@ class Flow:
     """Syncs by which a completion may be behind the weights that learn from it."""
     most_under_way: int
     """Completions that the server writes at a time."""
+    read_ahead: int = 0
+    """Completions that are taken before the step that learns from them, also where there is none."""
 
 
 class FreshBuffer(queue.Queue[Any]):

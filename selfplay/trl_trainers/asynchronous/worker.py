@@ -134,7 +134,7 @@ class GroupWorker:
         self._drawn: queue.Queue[GroupDrawn] = queue.Queue()
         self._version = 0
         self._most: int | None = None
-        """Completions that the training learns from in all."""
+        """Completions that the training takes in all."""
         self._begun = 0
         self._unfinished: dict[int, GroupDrawn] = {}
         """Groups that the buffer does not have yet, by number."""
@@ -159,7 +159,7 @@ class GroupWorker:
 
     def ends_after(self, steps: int) -> None:
         """Says how many steps the training has yet to make, so that nothing is begun that none of them learns from."""
-        self._most = steps * self._flow.samples_a_step
+        self._most = steps * self._flow.samples_a_step + self._flow.read_ahead
 
     def start(self) -> None:
         """Begins, once the server has the trainer's weights."""

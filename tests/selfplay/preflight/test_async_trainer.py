@@ -71,6 +71,7 @@ def test_settings_that_contradict_it_are_refused(fields: dict[str, Any], said: s
     ("override", "said"),
     [
         ("lora={target_modules: [q_proj, lm_head]}", "would overlook an adapter on lm_head or embed_tokens; change"),
+        ("grpo.args={bf16: false}", "in 16 bits alone; leave out training.grpo.args.bf16"),
         ("lora={target_modules: lm_head}", "would overlook an adapter on lm_head"),
         ("grpo.vllm.args={max_model_len: 9}", "max_model_len: is the longest prompt and args.max_completion_length"),
     ],

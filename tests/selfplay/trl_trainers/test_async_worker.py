@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from selfplay.trl_trainers.async_groups import flow_of
 from selfplay.trl_trainers.asynchronous.buffer import Flow, FreshBuffer
 from selfplay.trl_trainers.asynchronous.worker import GroupDrawn, GroupWorker, Metrics, NoVerdicts
 from selfplay.trl_trainers.vllm_server.drawing import Drawing
@@ -112,6 +113,28 @@ def test_a_training_of_which_nothing_can_be_judged_ends(worker: GroupWorker, sou
     until(lambda: worker._fault is not None)
     with pytest.raises(NoVerdicts, match=r"training\.grpo: 32 groups in a row have no completion with a verdict"):
         worker.check_health(1.0)
+
+
+def test_several_ranks_are_given_the_micro_batch_that_accelerate_takes_ahead(source: Source) -> None:
+    config = SimpleNamespace(
+        per_device_train_batch_size=2,
+        gradient_accumulation_steps=1,
+        num_generations=GROUP,
+        max_staleness=2,
+        max_inflight_tasks=-1,
+    )
+    assert flow_of(config, 1) == Flow(GROUP, 2, 2, 6)
+    flow = flow_of(config, 2)
+    assert flow == Flow(GROUP, 4, 2, 12, read_ahead=4)
+    worker = GroupWorker(source, flow, lambda reason: None)
+    worker.update_model_version(1)
+    worker.ends_after(1)
+    worker.start()
+    try:
+        assert [worker.rollout_buffer.get(timeout=SOON).group_id for _ in range(8)] == [0, 0, 1, 1, 2, 2, 3, 3]
+        assert source.begun == [0, 1, 2, 3]
+    finally:
+        worker.stop()
 
 
 def test_what_is_too_old_for_its_step_is_dropped() -> None:
