@@ -34,17 +34,23 @@ ENVIRONMENT = {
 BIND_NOW = {"LD_BIND_NOW": "1"}
 """Environment of a fork server's start: what the linker looks up then, no test looks up and copies."""
 
-_LOAD = f"""
-import marshal, posix, sys
+_LOADER = f"""
+import sys
 for name in ("LD_BIND_NOW", "{BUNDLE_ENV}"):
-    value = posix.environ.pop(name.encode())
+    del posix.environ[name.encode()]
     posix.unsetenv(name)
-fd = int(value)
-for name, code in marshal.loads(posix.pread(fd, posix.fstat(fd).st_size, 0)):
+for name, code in modules:
     module = sys.modules[name] = type(sys)(name)
     module.__file__ = code.co_filename
     exec(code, module.__dict__)
 """
+_LOAD = f"""
+import marshal, posix
+fd = int(posix.environ[b"{BUNDLE_ENV}"])
+loader, modules = marshal.loads(posix.pread(fd, posix.fstat(fd).st_size, 0))
+exec(loader)
+"""
+"""Short, since it is compiled at each start."""
 
 ENTRY = f'{_LOAD}sys.modules["sandbox.inside.zygote"].serve()\n'
 """The code that the interpreter inside is started with."""
@@ -109,11 +115,12 @@ def size_of(fd: int) -> int:
 
 @functools.cache
 def bundle(further: tuple[str, ...] = ()) -> bytes:
-    """The blob: names and code of the modules that run inside, `further` ones last.
+    """The blob: what loads the modules that run inside, and their names and code, `further` ones last.
 
     It needs the same interpreter on both sides.
     """
-    return marshal.dumps([(name, code_of(name)) for name in (*INSIDE_MODULES, *further)])
+    loader = compile(_LOADER, "<loader>", "exec", dont_inherit=True)
+    return marshal.dumps((loader, [(name, code_of(name)) for name in (*INSIDE_MODULES, *further)]))
 
 
 @functools.cache
