@@ -139,7 +139,8 @@ def serve(
     defaults: dict[str, dict[str, Any]] = {
         "math": {"workers": workers},
         "math_verify": {"workers": workers},
-        "code": {"workers": workers, "open_sandbox": opener},
+        # No client has all sandboxes: one more than it may keep busy is there for another's programs.
+        "code": {"workers": workers + 1, "open_sandbox": opener, "deadline_s": bounds.request_s},
     }
     # uvicorn raises the signal that ended it once more when it is done; and one that comes before must end us too.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -8,6 +8,7 @@ when the judged program's process is gone.)
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import wait
@@ -58,6 +59,8 @@ class _Progress:
     status: str = "accepted"
     reason: str = ""
     seen: int = 0
+    late: bool = False
+    """Whether there was no time for all of it."""
     per_test: list[str] = field(default_factory=list)
 
     def restart(self) -> None:
@@ -91,15 +94,19 @@ class CodeVerifier(Verifier):
         partial_credit: bool = False,
         stop_at_first_failure: bool = True,
         prelude: str = "",
+        deadline_s: float | None = None,
         open_sandbox: OpenSandbox = open_default,
     ) -> None:
         """`comparison` is how outputs are compared where a task doesn't say, and whether lists may come in any order;
         `partial_credit` gives the share of tests passed as the reward (and runs all of them); `prelude` is put before
-        every Python program, as problem sets do whose starters use names that they do not import."""
+        every Python program, as problem sets do whose starters use names that they do not import; `deadline_s`
+        seconds after the first of an item's tests no more are begun, and where those decide, it is not checked."""
         if comparison not in COMPARISONS:
             raise ValueError(f"comparison must be one of {', '.join(COMPARISONS)}, not {comparison!r}")
         self._runner = ProgramRunner(workers=workers, open_sandbox=open_sandbox)
         self._checkers = ProgramRunner(workers=workers, open_sandbox=open_sandbox)
+        self.workers = workers
+        self._deadline_s = math.inf if deadline_s is None else deadline_s
         self._comparison = comparison
         self._partial_credit = partial_credit
         self._stop_early = stop_at_first_failure and not partial_credit
@@ -143,20 +150,23 @@ class CodeVerifier(Verifier):
         if fault:
             return Verdict(None, None, "not_checked", fault)
         progress = _Progress()
-        executions = self._runner.execute(lambda sandbox: self._run(sandbox, task, source, progress))
-        if task.checker is not None and progress.status == "accepted":
-            self._check(task, executions, progress)
+        until = begun + self._deadline_s
+        executions = self._runner.execute(lambda sandbox: self._run(sandbox, task, source, progress, until))
+        if task.checker is not None and progress.status == "accepted" and not progress.late:
+            self._check(task, executions, progress, until)
         return self._verdict(task, executions, progress, time.monotonic() - begun)
 
-    def _run(self, sandbox: Sandbox, task: Task, source: str, progress: _Progress) -> list[Execution]:
+    def _run(self, sandbox: Sandbox, task: Task, source: str, progress: _Progress, until: float) -> list[Execution]:
         limits = limits_for(task.time_limit_s, task.memory_mb)
+        stop = self._noting(task, progress, until)
         if task.entry_point is not None:
-            return self._call(sandbox, task, source, limits, progress)
+            return self._call(sandbox, task, source, limits, progress, stop)
         inputs = [test.input.encode() for test in task.tests]
-        stop = self._noting(task, progress)
         return _noted(sandbox.run(Program(source, task.language), inputs, limits, stop), stop, progress)
 
-    def _call(self, sandbox: Sandbox, task: Task, source: str, limits: Limits, progress: _Progress) -> list[Execution]:
+    def _call(
+        self, sandbox: Sandbox, task: Task, source: str, limits: Limits, progress: _Progress, stop: Stop
+    ) -> list[Execution]:
         """All tests in one process, which nearly every right program passes; else each in its own, and these count.
 
         So state that one test leaves to the next can fail no program, and a wrong first value needs no second run.
@@ -164,16 +174,15 @@ class CodeVerifier(Verifier):
         assert task.entry_point is not None
         program = Program(callable_source(source, task.entry_point), task.language)
         arguments = [list(test.args or ()) for test in task.tests]
-        stop = self._noting(task, progress)
         if len(arguments) > 1:
             executions = _noted(sandbox.call_together(program, task.entry_point, arguments, limits), stop, progress)
             if progress.passed == len(arguments) or (self._stop_early and progress.failed_at == 0):
                 return executions
-            stop = self._noting(task, progress)
+            progress.restart()
         return _noted(sandbox.call(program, task.entry_point, arguments, limits, stop), stop, progress)
 
-    def _noting(self, task: Task, progress: _Progress) -> Stop:
-        """Begins anew to note how each test went; the result says when no more need run."""
+    def _noting(self, task: Task, progress: _Progress, until: float) -> Stop:
+        """Begins anew to note how each test went; the result says when no more need run, or may."""
         progress.restart()
 
         def stop(index: int, execution: Execution) -> bool:
@@ -181,7 +190,10 @@ class CodeVerifier(Verifier):
             progress.note(index, status, reason)
             # a program that doesn't compile, or a broken sandbox, has nothing more to say
             over = execution.status in {Status.COMPILE_ERROR, Status.SANDBOX_ERROR}
-            return over or (self._stop_early and status != "accepted")
+            if over or (self._stop_early and status != "accepted"):
+                return True
+            progress.late = index + 1 < len(task.tests) and time.monotonic() > until
+            return progress.late
 
         return stop
 
@@ -201,7 +213,7 @@ class CodeVerifier(Verifier):
             right = same_output(execution.stdout.decode(errors="replace"), test.output, comparison, tolerance)
         return ("accepted", "") if right else ("wrong_answer", "the output differs from the expected one")
 
-    def _check(self, task: Task, executions: Sequence[Execution], progress: _Progress) -> None:
+    def _check(self, task: Task, executions: Sequence[Execution], progress: _Progress, until: float) -> None:
         """Puts every output to the problem's own checker, in a sandbox that the judged program never saw."""
         assert task.checker is not None
         program = checker_program(task.checker)
@@ -210,12 +222,18 @@ class CodeVerifier(Verifier):
             for test, execution in zip(task.tests, executions, strict=False)
         ]
         limits = limits_for(max(task.time_limit_s, 5.0), max(task.memory_mb, 512))
-        judged = self._checkers.submit(lambda sandbox: sandbox.run(program, packed, limits)).result()
+
+        def stop(index: int, execution: Execution) -> bool:
+            progress.late = index + 1 < len(packed) and time.monotonic() > until
+            return progress.late
+
+        judged = self._checkers.submit(lambda sandbox: sandbox.run(program, packed, limits, stop)).result()
         progress.passed, progress.per_test = 0, []
-        for index, test in enumerate(task.tests[: len(packed)]):
+        for index, test in enumerate(task.tests[: len(judged) if progress.late else len(packed)]):
             execution = judged[min(index, len(judged) - 1)] if judged else Execution(Status.SANDBOX_ERROR)
             says = checker_says(execution)
-            if says is None and execution.status in _FAULT_OF_A_PROGRAM and self._takes_answer(program, test, limits):
+            taken = says is None and execution.status in _FAULT_OF_A_PROGRAM and time.monotonic() <= until
+            if taken and self._takes_answer(program, test, limits):
                 # An output that the checker cannot read, though it reads the answer, is the program's fault.
                 says = False
             if says is None:
@@ -242,8 +260,10 @@ class CodeVerifier(Verifier):
         if broken is not None or "not_checked" in progress.per_test:
             reason = broken or progress.reason or "the sandbox failed"
             return Verdict(None, None, "not_checked", reason, details, seconds)
-        if progress.failed_at is None and progress.passed < total:
-            return Verdict(None, None, "not_checked", "the sandbox ran only some of the tests", details, seconds)
+        if progress.passed < total and (progress.failed_at is None or (progress.late and not self._stop_early)):
+            few = "the sandbox ran only some of the tests"
+            reason = f"its tests take longer than {self._deadline_s:g} s" if progress.late else few
+            return Verdict(None, None, "not_checked", reason, details, seconds)
         passed = progress.failed_at is None
         reward = progress.passed / total if self._partial_credit else float(passed)
         reason = "" if passed else f"test {(progress.failed_at or 0) + 1} of {total}: {progress.reason}"[:500]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,8 @@ from verifiers.registry import load
 
 _BY_DEADLINE = frozenset({"math", "math_verify"})
 _LEFT = Verdict(None, None, "not_checked", "it needs more time")
+_ALL_TESTS = 4
+"""All tests of an item have so many times the time of one."""
 _SURE = 0.15
 """An item that fails within this share of the time did not fail for lack of it."""
 
@@ -26,6 +29,7 @@ class HastyVerifier(Verifier):
     def __init__(self, inner: Verifier, seconds: float) -> None:
         """`seconds` is the time for an item, or for each test of one."""
         self.name, self._inner, self._seconds = inner.name, inner, seconds
+        self.workers = places_of(inner)
 
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
         """Judges many, in order."""
@@ -48,6 +52,12 @@ class HastyVerifier(Verifier):
         return verdict.status != "time_limit" if task.tests else verdict.seconds < _SURE * self._seconds
 
 
+def places_of(verifier: Verifier) -> int | None:
+    """How many items a verifier judges at a time, whoever asks; None for one that does not say."""
+    found: int | None = getattr(getattr(verifier, "inner", verifier), "workers", None)
+    return found
+
+
 def hasty_verifier(
     name: str, params: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]] | None, seconds: float
 ) -> HastyVerifier | None:
@@ -55,5 +65,7 @@ def hasty_verifier(
     if name in _BY_DEADLINE and params.get("deadline_s", 5.0) > seconds:
         return HastyVerifier(load(name, {**params, "deadline_s": seconds}, defaults=defaults), seconds)
     if name == "code" and not params.get("partial_credit"):
-        return HastyVerifier(load(name, params, defaults=defaults), seconds)
+        # Else a program that takes its time at each of a thousand tests would be at it for half an hour.
+        brief = {**params, "deadline_s": min(params.get("deadline_s") or math.inf, _ALL_TESTS * seconds)}
+        return HastyVerifier(load(name, brief, defaults=defaults), seconds)
     return None

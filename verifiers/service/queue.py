@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 from verifiers.model import Verdict, Verifier
 from verifiers.plugins.guard import GuardedVerifier
+from verifiers.service.hasty import places_of
 from verifiers.service.items import Item
 from verifiers.service.metrics import ServiceMetrics
 from verifiers.service.settings import ServiceLimits
@@ -113,7 +114,9 @@ class _Desk:
     def __init__(self, verifier: Verifier, threads: int, batch_items: int) -> None:
         self.verifier, self._batch_items, self.threads = GuardedVerifier(verifier), batch_items, threads
         # A call of fewer items would leave workers idle.
-        self._least = min(batch_items, os.cpu_count() or 1) if self.verifier.overlaps else 1
+        self._least = max(1, min(batch_items, os.cpu_count() or 1) // threads) if self.verifier.overlaps else 1
+        # Of one that judges few items at a time, such as programs, no client has all places either.
+        self._most = max(1, min(threads, places_of(verifier) or threads) - 1)
         self.waiting = self.running = 0
         self._clients: dict[str, _Client] = {}
         self._calls: dict[int, float] = {}
@@ -194,11 +197,10 @@ class _Desk:
 
     def _next(self) -> str | None:
         """Whose turn it is: who has fewest calls under way, and of these who waits longest. None has every thread."""
-        most = max(1, self.threads - 1)
         ready = [
             (name != OURS, one.calls, one.last, name)
             for name, one in self._clients.items()
-            if one.requests and (one.calls < most or name == OURS)
+            if one.requests and (one.calls < self._most or name == OURS)
         ]
         return min(ready)[-1] if ready else None
 

@@ -6,10 +6,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from sandbox.model import Execution, Program, SandboxUnavailable, Status
+from sandbox.model import Execution, Program, SandboxUnavailable, Status, Stop
 from verifiers.extraction import Extracted, code_block
 from verifiers.model import Task, Test
 from verifiers.programs import CodeVerifier
@@ -247,6 +248,59 @@ def test_extraction_counts_in_the_seconds(monkeypatch: pytest.MonkeyPatch) -> No
     verifier = CodeVerifier(open_sandbox=lambda: FakeSandbox([ok(b"4"), ok(b"10"), ok(b"-2")]))
     assert verifier.verify(DOUBLE, "no block").seconds >= 50
     assert verifier.verify(DOUBLE, block("pass")).seconds >= 50
+
+
+class SlowSandbox(FakeSandbox):
+    """Each test takes a second of a clock; `ends` is what becomes of them all."""
+
+    def __init__(self, ends: list[Execution]) -> None:
+        super().__init__(ends)
+        self.now = 0.0
+
+    def _play(self, asked: list[object], count: int, stop: Stop | None) -> list[Execution]:
+        def later(index: int, execution: Execution) -> bool:
+            self.now += 1.0
+            return stop is not None and stop(index, execution)
+
+        return super()._play(asked, count, later)
+
+
+FOUR = tuple(Test("2\n", "4\n") for _ in range(4))
+
+
+@pytest.mark.parametrize(
+    ("ends", "how", "status", "begun"),
+    [
+        ([ok(b"4")] * 4, {"deadline_s": 10.0}, "accepted", 4),
+        ([ok(b"4")] * 4, {"deadline_s": 3.5}, "accepted", 4),
+        ([ok(b"4")] * 4, {"deadline_s": 1.5}, "not_checked", 2),
+        ([ok(b"4"), ok(b"5")], {"deadline_s": 1.5}, "wrong_answer", 2),
+        ([ok(b"4"), ok(b"5")], {"deadline_s": 1.5, "partial_credit": True}, "not_checked", 2),
+        ([ok(b"5")] * 4, {"deadline_s": 9.5, "partial_credit": True}, "wrong_answer", 4),
+    ],
+)
+def test_no_more_tests_are_begun_than_there_is_time_for(
+    ends: list[Execution], how: dict[str, Any], status: str, begun: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = SlowSandbox(list(ends))
+    monkeypatch.setattr("verifiers.programs.verifier.time", SimpleNamespace(monotonic=lambda: sandbox.now))
+    verifier = CodeVerifier(open_sandbox=lambda: sandbox, **how)
+    verdict = verifier.verify(Task(tests=FOUR), block("pass"))
+    assert (verdict.status, sandbox.now) == (status, begun)
+    assert (verdict.reason == "its tests take longer than 1.5 s") is (status == "not_checked")
+    verifier.close()
+
+
+def test_a_checker_gets_no_more_time_than_its_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its source comes with the task, from whoever asks."""
+    checked = SlowSandbox([Execution(Status.OK, exit_code=0)] * 9)
+    opened = iter([FakeSandbox([ok(b"4")] * 4), checked])
+    monkeypatch.setattr("verifiers.programs.verifier.time", SimpleNamespace(monotonic=lambda: checked.now))
+    verifier = CodeVerifier(open_sandbox=lambda: next(opened), deadline_s=1.5)
+    verdict = verifier.verify(Task(tests=FOUR, checker="raise SystemExit(0)"), block("pass"))
+    assert (verdict.status, verdict.reason) == ("not_checked", "its tests take longer than 1.5 s")
+    assert checked.now == 2.0
+    verifier.close()
 
 
 def test_state_that_a_test_leaves_fails_no_program(code: CodeVerifier) -> None:

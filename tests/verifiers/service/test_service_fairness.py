@@ -15,6 +15,7 @@ import pytest
 from pydantic import ValidationError
 
 from verifiers.model import Task, Test, Verdict
+from verifiers.plugins.guard import GuardedVerifier
 from verifiers.rules.text import ExactVerifier
 from verifiers.service import queue as service_queue
 from verifiers.service import requests as service_requests
@@ -223,10 +224,17 @@ def test_haste_makes_no_verdict_another(verdict: Verdict, tests: int, final: boo
     assert task.time_limit_s == (0.5 if tests else 5.0)
 
 
+def brief(made: Any) -> Any:
+    """The time that all tests of an item have together."""
+    return made._inner.inner._deadline_s
+
+
 def test_what_is_opened_twice() -> None:
     assert hasty_verifier("exact", {}, None, 0.5) is None
     assert hasty_verifier("math", {"deadline_s": 0.2}, None, 0.5) is None
     assert hasty_verifier("code", {"partial_credit": True}, None, 0.5) is None
+    assert brief(hasty_verifier("code", {}, None, 0.5)) == 2.0
+    assert brief(hasty_verifier("code", {"deadline_s": 1.0}, None, 0.5)) == 1.0
     found = hasty_verifier("math", {}, {"math": {"workers": 1}}, 0.5)
     assert found is not None
     assert found.verify(Task(answer="4"), r"\boxed{4}").passed is True
@@ -348,6 +356,30 @@ def test_calls_are_short_where_others_may_want_the_thread(others: str) -> None:
     for client in desk._clients.values():
         client.pace_s = 1e-4
     assert len(desk.take()[1]) == (32 if others == "none" else 20)
+    loop.close()
+
+
+@pytest.mark.parametrize(("workers", "calls"), [(None, 3), (3, 2), (1, 1)])
+def test_no_client_has_all_places_of_a_verifier(workers: int | None, calls: int) -> None:
+    def ask(client: str) -> None:
+        desk.add(client, service_queue._Batch(client, [], [None] * 50, done, 50), range(50))
+
+    class Few(ExactVerifier):
+        overlaps = True
+
+    if workers:
+        Few.workers = workers  # type: ignore[attr-defined]
+    loop = asyncio.new_event_loop()
+    done: asyncio.Future[None] = loop.create_future()
+    desk = service_queue._Desk(GuardedVerifier(Few()), threads=4, batch_items=32)
+    ask("a")
+    desk._clients["a"].pace_s = 60.0
+    taken = []
+    while desk._next() is not None:
+        taken += desk.take()[1]
+    assert len(taken) == calls * desk._least
+    ask("b")
+    assert desk._next() == "b"
     loop.close()
 
 
