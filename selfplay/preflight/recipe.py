@@ -51,7 +51,7 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
     Raises:
         ArgumentsError, PreflightError: names the field.
     """
-    from selfplay.trl_trainers.arguments import check_ahead, check_arguments, check_lora, check_top_up
+    from selfplay.trl_trainers.arguments import check_ahead, check_arguments, check_group, check_lora, check_top_up
 
     training = recipe.training
     for field, args in _sft_arguments(recipe).items():
@@ -62,6 +62,8 @@ def check_trainer_arguments(recipe: Recipe, workers: int) -> None:
         if training.grpo.max_staleness:
             check_ahead(training.grpo.args, "training.grpo", workers)
         check_top_up(training.grpo.top_up, training.grpo.args, "training.grpo", workers)
+    else:
+        check_group(training.grpo.args, training.grpo.max_staleness, "training.grpo", workers)
     check_lora(training.lora, "training.lora")
     check_lora(recipe.generator_lora, "generator_lora")
     _check_shape(recipe, _sft_arguments(recipe))

@@ -237,6 +237,28 @@ def check_ahead(args: dict[str, Any], field: str, workers: int) -> None:
         )
 
 
+def check_group(args: dict[str, Any], stale: int, field: str, workers: int) -> None:
+    """Refuses groups of which the end is always too old for the step that would learn from it.
+
+    Args:
+        args: what the recipe says of async_grpo, which was checked.
+        stale: syncs by which a completion may be behind.
+        field: of the rule.
+        workers: processes that train together.
+
+    Raises:
+        ArgumentsError: names the argument.
+    """
+    config = build("async_grpo", args | _batch_of_all(args, workers), output_dir="unused", seed=0, device="cpu")
+    step, group = config.per_device_train_batch_size * config.gradient_accumulation_steps, config.num_generations
+    if group > step * (stale + 1):
+        raise ArgumentsError(
+            f"{field}.args.num_generations: is {group}, but a step learns from {step} completions, so that by "
+            f"max_staleness {stale} all after the first {step * (stale + 1)} of a group come too late; raise "
+            f"gradient_accumulation_steps {math.ceil(group / (step * (stale + 1)))} times, or lower num_generations"
+        )
+
+
 def _check_checkpoints(config: Any, field: str) -> None:
     """A checkpoint amid the steps of one generation batch would lose what is left of it, and a resumed training
     would not be the unbroken one."""

@@ -19,6 +19,7 @@ from selfplay.trl_trainers.arguments import (
     ArgumentsError,
     build,
     check_arguments,
+    check_group,
     check_lora,
     check_top_up,
     config_class,
@@ -151,6 +152,15 @@ def test_a_top_up_of_less_than_a_group_a_worker_is_refused(top_up: float, worker
     check_top_up(0.0, args, "training.grpo", workers)
     check_top_up(float(least), args, "training.grpo", workers)
     check_top_up(2.0, {"per_device_train_batch_size": 4, "num_generations": 8}, "training.grpo", workers=2)
+
+
+def test_groups_of_which_the_end_is_always_too_old_are_refused() -> None:
+    args = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 2, "num_generations": 16}
+    check_group(args, 1, "training.grpo", workers=2)
+    check_group(args, 3, "training.grpo", workers=1)
+    says = "num_generations: is 16, .* from 4 completions, .* after the first 8 of a group come .* raise .* 2 times"
+    with pytest.raises(ArgumentsError, match=says):
+        check_group(args, 1, "training.grpo", workers=1)
 
 
 @pytest.mark.parametrize("kind", ["sft", "dpo"])
