@@ -95,7 +95,7 @@ def served_formats(
     Raises:
         UnknownSizes: a quantisation whose sizes are not known here.
     """
-    asked = args.get("quantization") or ("online" if args.get("quantization_config") else None)
+    asked = str(args.get("quantization") or ("online" if args.get("quantization_config") else ""))
     width = _width(args.get("dtype"), dtype)
     found = Formats.plain(width)
     if stored is not None:
@@ -109,11 +109,11 @@ def served_formats(
         found = Formats(width, EVERYWHERE[asked], EVERYWHERE[asked], width)
     elif asked in IN_EXPERTS:
         found = Formats(width, width, IN_EXPERTS[asked], width)
-    elif asked is not None and asked not in OF_FILES:
+    elif asked and asked not in OF_FILES:
         known = ", ".join(sorted({*EVERYWHERE, *IN_EXPERTS}))
         raise UnknownSizes(
-            f"{fields[1]}.quantization: is {str(asked)[:40]}, and what a weight takes is known here only by {known}; "
-            "take one of these, or run `selfplay check` on the machine itself"
+            f"{fields[1]}.quantization: is {asked[:LONGEST_NAME]}, and what a weight takes is known here only by "
+            f"{known}; take one of these, or run `selfplay check` on the machine itself"
         )
     return replace(found, cache=CACHES.get(str(args.get("kv_cache_dtype")), found.cache))
 

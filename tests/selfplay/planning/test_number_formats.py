@@ -88,8 +88,12 @@ def test_files_that_say_anything_else_are_not_guessed_at(said: Any) -> None:
 
 
 def test_a_quantisation_of_unknown_size_is_not_guessed_at() -> None:
-    for args in ({"quantization": "torchao"}, {"quantization_config": {"linear": "mxfp8"}}):
-        with pytest.raises(UnknownSizes, match=r"engine.args.quantization: is \w+, and .* known here only by .*fp8"):
+    for args in (
+        {"quantization": "torchao"},
+        {"quantization": {}, "quantization_config": {"linear": "mxfp8"}},
+        {"quantization": [1]},
+    ):
+        with pytest.raises(UnknownSizes, match=r"engine.args.quantization: is \S+, and .* known here only by .*fp8"):
             served_formats("bfloat16", None, args, FIELDS)
 
 

@@ -69,6 +69,18 @@ def test_engine_and_trainer_have_the_same_weights_at_every_step(
     assert trained != model_folder.weights_hash(Path(model.path))
 
 
+def test_a_cache_in_8_bits_rounds_and_no_more(
+    small_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    smaller = GRPORule(rollouts="vllm", top_up=1.0, vllm=RolloutEngine(args={"kv_cache_dtype": "fp8"}))
+    train_grpo(dataclasses.replace(by_vllm(small_model, tmp_path), rule=smaller), place_in(tmp_path, "out"))
+    steps = figures(tmp_path, "out")
+    assert len(steps) == 4
+    # More than in float32, where a ten-thousandth of a nat would be too much.
+    assert all(1e-5 < step["sampling/probe/mean"] < 0.1 for step in steps)
+
+
 @pytest.mark.parametrize("kind", ["untied", "tied", "experts", "adapter"])
 def test_a_server_that_is_killed_in_the_middle_of_a_step_costs_no_sample(
     small_model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
