@@ -1,8 +1,8 @@
 """How much of a real vLLM's slots is idle: shards that are drained one by one, or prompts that flow.
 
 `generation_flow` simulates this; here vLLM's CPU build does it, with the quickstart's model (random weights) and the
-worker's own function, on completions whose lengths are forced: lognormal with median 32, sigma 1, at most 256 tokens,
-a 128th of those that are simulated. Drained, a shard is laid out once the one before is done; flowing, all lie there.
+worker's own function, on completions whose lengths are forced: lognormal with median 16, sigma 1, at most 128 tokens,
+a 256th of those that are simulated. Drained, a shard is laid out once the one before is done; flowing, all lie there.
 Idle is the share of slots without a token, over all steps of the engine. Both arms use one open engine and take turns.
 Needs vLLM: run it with `.venv-vllm/bin/python`, which `make vllm` makes.
 """
@@ -25,7 +25,7 @@ from selfplay.config.recipe import EngineSettings
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.engines.flow import Feeder, FlowJob, Shard
 
-SCALE = 128
+SCALE = 256
 """By so much completions are shorter than those that are simulated."""
 ARMS = ("drained", "flowing")
 
@@ -33,7 +33,7 @@ ARMS = ("drained", "flowing")
 def run(arguments: Sequence[str]) -> dict[str, Any]:
     """Both arms' idle shares, steps and tokens a second, with what is simulated for the same lengths."""
     parser = argparse.ArgumentParser(prog="engine_idle", description=__doc__)
-    parser.add_argument("--completions", type=int, default=1280, help="of each pass")
+    parser.add_argument("--completions", type=int, default=768, help="of each pass")
     parser.add_argument("--slots", type=int, default=16, help="sequences at a time, and prompts of a shard")
     parser.add_argument("--passes", type=int, default=3, help="of each arm")
     given = parser.parse_args(arguments)
