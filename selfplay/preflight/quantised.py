@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from selfplay.config.recipe import Recipe
+from selfplay.config.section import ScratchModel
 from selfplay.planning.number_formats import OF_FILES
 
 WEIGHTS = ("quantization", "quantization_config")
@@ -44,14 +45,40 @@ def _caches() -> Collection[str]:
 
 def served_fault(recipe: Recipe) -> str:
     """Why the run's engine cannot read what the run trains, as the end of a field; empty where it can."""
-    asked = recipe.engine.args.get("quantization")
+    args = recipe.engine.args
+    asked = args.get("quantization")
+    if asked is None:
+        return ""
     if asked in OF_FILES and (recipe.training.rounds or recipe.synthesises):
         return (
             f"quantization: is {asked}, which reads files that somebody quantised before, and this run trains models "
             "whose files are whole; take fp8, which vLLM makes of these as it opens them, or drop it: what a model's "
             "own files are quantised by they say themselves"
         )
+    known = _computed_in(asked)
+    for field, dtype in _dtypes(recipe).items():
+        computes = args.get("dtype", dtype)
+        if known and computes in ("float32", "float") and "float32" not in known:
+            return (
+                f"quantization: is {asked}, which computes in {' or '.join(known)}, and {field} is in float32; take "
+                "another dtype for it, or drop the quantization"
+            )
     return ""
+
+
+def _dtypes(recipe: Recipe) -> dict[str, str]:
+    """The number formats of the models that a run trains."""
+    found: dict[str, str] = {"model": "float32" if isinstance(recipe.model, ScratchModel) else recipe.model.dtype}
+    return found if recipe.generator is None else found | {"generator": recipe.generator.dtype}
+
+
+def _computed_in(method: str) -> list[str]:
+    """Number formats in which layers of a quantisation compute; none where vLLM has them at another place."""
+    try:
+        from vllm.model_executor.layers.quantization import get_quantization_config
+    except ImportError:
+        return []
+    return [str(dtype).rpartition(".")[2] for dtype in get_quantization_config(method).get_supported_act_dtypes()]
 
 
 def rollouts_fault(args: Mapping[str, Any]) -> str:

@@ -34,6 +34,8 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     modules["vllm"].EngineArgs = dataclasses.make_dataclass("EngineArgs", names)  # type: ignore[attr-defined]
     modules["vllm.config.cache"].CacheDType = Literal["auto", "fp8", "bfloat16"]  # type: ignore[attr-defined]
     modules[where].QUANTIZATION_METHODS = ["fp8", "awq"]  # type: ignore[attr-defined]
+    computed = types.SimpleNamespace(get_supported_act_dtypes=lambda: ["torch.bfloat16", "torch.float16"])
+    modules[where].get_quantization_config = lambda method: computed  # type: ignore[attr-defined]
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
 
@@ -63,6 +65,18 @@ def test_what_a_run_trains_is_in_no_quantised_files(installed: None) -> None:
     # A model that is measured may be in such files.
     check_engine(awq.engine)
     check_served(of_qwen("engine.args.quantization=fp8"))
+
+
+def test_a_model_in_float32_is_refused_where_layers_do_not_compute_in_that(installed: None) -> None:
+    fp8 = "engine.args={quantization: fp8}"
+    for field in ("model", "generator"):
+        with pytest.raises(
+            EngineMissing, match=rf"is fp8, which computes in bfloat16 or float16, and {field} is in fl"
+        ):
+            check_served(of_qwen(fp8, f"{field}.dtype=float32"))
+    with pytest.raises(EngineMissing, match="and model is in float32; take another dtype"):
+        check_served(load_recipe("quickstart", ["engine={kind: vllm, args: {quantization: fp8}}"]))
+    check_served(load_recipe(CONFIGS / "qwen3-4b.yaml", [fp8]))
 
 
 @pytest.mark.parametrize("given", ["{quantization: fp8}", "{quantization_config: {linear: fp8_per_tensor}}"])
