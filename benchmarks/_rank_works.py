@@ -1,6 +1,7 @@
 """One SFT over several ranks: what each of them holds and how long its steps take; started by `fsdp2_ranks`.
 
-`python -m benchmarks._rank_works SHARDING RANKS SIZE SEQUENCES TOKENS DEVICE`; SEQUENCES are of the whole batch.
+`python -m benchmarks._rank_works SHARDING RANKS SIZE SEQUENCES TOKENS DEVICE [CUT]`; SEQUENCES are of the whole batch,
+and each is cut over CUT ranks.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ class RankedTraining:
     ranks: int
     sequences: int
     """Of each rank."""
+    cut: int
+    """Ranks over which each of them is cut."""
     tokens: int
     """Of each sequence."""
     device: str
@@ -104,7 +107,7 @@ def _train(work: RankedTraining, model: ModelRef, name: str) -> None:
     pairs = [(text_of(prompt, n), text_of(work.tokens - prompt, n + 10**6)) for n in range(4 * work.sequences)]
     write_table(table, Example, [Example(asked, (answer,)) for asked, answer in pairs] * work.ranks)
     args = {"max_steps": STEPS, "per_device_train_batch_size": work.sequences, "learning_rate": 1e-5}
-    place = Placement(work.device, 0, folder / "work", folder / "out", sharding=work.sharding)
+    place = Placement(work.device, 0, folder / "work", folder / "out", sharding=work.sharding, sequence_ranks=work.cut)
     train_sft(SFTJob(model=model, args=args, examples=table), place)
 
 
@@ -170,16 +173,20 @@ def _forget_most(device: str) -> None:
     torch.cuda.reset_peak_memory_stats()
 
 
-def predicted(sharding: Sharding, ranks: int, size: str, sequences: int, tokens: int, device: str) -> Terms:
+def predicted(
+    sharding: Sharding, ranks: int, size: str, sequences: int, tokens: int, device: str, cut: int = 1
+) -> Terms:
     """The terms of one rank that `selfplay plan` would give; `sequences` are of one rank."""
     machine = Machine(CPU, ranks, 0) if device == "cpu" else named(f"{ranks}x80")
-    needs = Needs(machine, Rates(), EngineSettings(), ComputeSettings(sharding=sharding))
+    needs = Needs(machine, Rates(), EngineSettings(), ComputeSettings(sharding=sharding, sequence_parallel=cut))
     how = {"kind": "sft", "tokens": tokens, "mean": tokens, "sequences": sequences, "field": "args"}
     model = Named("model", "random", sizes(size), "float32")
     return training_terms(needs.step(model, {"per_device_train_batch_size": sequences}, how))
 
 
-def measure(sharding: Any, ranks: int, size: str, sequences: int, tokens: int, device: str) -> dict[str, Any]:
+def measure(
+    sharding: Any, ranks: int, size: str, sequences: int, tokens: int, device: str, cut: int = 1
+) -> dict[str, Any]:
     """What the ranks held at most, and the first one's seconds of a step."""
     from benchmarks._memory_works import SIZES, make_model
 
@@ -187,7 +194,8 @@ def measure(sharding: Any, ranks: int, size: str, sequences: int, tokens: int, d
         folder = Path(name)
         model = make_model(sizes(size), folder / "model")
         tiny = make_model(SIZES["tiny"].model, folder / "tiny-model")
-        work = RankedTraining(sharding, ranks, sequences // ranks, tokens, device, model, tiny, folder)
+        each = sequences * cut // ranks
+        work = RankedTraining(sharding, ranks, each, cut, tokens, device, model, tiny, folder)
         workers = Workers(ranks, 1, device, folder / "workers.log")
         try:
             workers.together(train_rank, work)
@@ -195,7 +203,7 @@ def measure(sharding: Any, ranks: int, size: str, sequences: int, tokens: int, d
             workers.stop()
             sys.stderr.write((folder / "workers.log").read_text(errors="replace"))
         found = [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in range(ranks)]
-    terms = predicted(sharding, ranks, size, sequences // ranks, tokens, device)
+    terms = predicted(sharding, ranks, size, each, tokens, device, cut)
     most = {name: max(one[name] for one in found) for name in ("weights", "optimiser", "peak", "while_loading")}
     return {
         "sharding": sharding,
@@ -214,8 +222,8 @@ def measure(sharding: Any, ranks: int, size: str, sequences: int, tokens: int, d
 
 def main() -> None:
     """Measures what the command line says."""
-    sharding, ranks, size, sequences, tokens, device = sys.argv[1:7]
-    print(json.dumps(measure(sharding, int(ranks), size, int(sequences), int(tokens), device)))
+    sharding, ranks, size, sequences, tokens, device, *cut = sys.argv[1:8]
+    print(json.dumps(measure(sharding, int(ranks), size, int(sequences), int(tokens), device, *map(int, cut))))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 SFT of a random Qwen3 of 59 million parameters on Gloo ranks, each training in processes of its own, all arms in turns.
 Peaks are how far memory rises above what libraries and a tiny training hold. `--time` takes two ranks and larger
-batches for the ratio of the steps, and leaves memory out. Ratios need as many idle cores as there are ranks.
+batches for the ratio of the steps, and leaves memory out. Ratios need as many idle cores as there are ranks. `--cut`
+has all ranks share each sequence (`compute.sequence_parallel`).
 """
 
 from __future__ import annotations
@@ -27,21 +28,23 @@ def run(arguments: Sequence[str]) -> dict[str, Any]:
     parser.add_argument("--tokens", type=int, default=32, help="of each sequence")
     parser.add_argument("--passes", type=int, default=1, help="trainings of each arm")
     parser.add_argument("--time", action="store_true", help="two ranks, FSDP2 and DDP, for their seconds")
+    parser.add_argument("--cut", action="store_true", help="each sequence is cut over all ranks")
     given = parser.parse_args(arguments)
     if given.time:
         return beside_ddp(given.sequences, given.tokens, given.passes)
     os.environ.update(ENVIRONMENT)
     ranks = [int(number) for number in given.ranks.split(",")]
-    arms = [f"fsdp2 {number}" for number in ranks] + [f"none {max(ranks)}"]
-    found = in_turns(arms, given.passes, lambda arm: _measured(arm, given.sequences, given.tokens))
+    arms = [f"fsdp2 {number}" for number in ranks] + ([] if given.cut else [f"none {max(ranks)}"])
+    found = in_turns(arms, given.passes, lambda arm: _measured(arm, given.sequences, given.tokens, given.cut))
     return {arm: in_megabytes(one) for arm, one in found.items()} | {
         "states_of_one": {arm: round(one["states"] / found[arms[0]]["states"], 4) for arm, one in found.items()},
         "parameters": found[arms[0]]["parameters"],
     }
 
 
-def _measured(arm: str, sequences: int, tokens: int) -> dict[str, Any]:
-    found = in_child(MODULE, *arm.split(), "59M", sequences, tokens, "cpu")
+def _measured(arm: str, sequences: int, tokens: int, cut: bool = False) -> dict[str, Any]:
+    sharding, ranks = arm.split()
+    found = in_child(MODULE, sharding, ranks, "59M", sequences, tokens, "cpu", *([ranks] if cut else []))
     return {name: float(value) if name in NAMES else value for name, value in found.items()}
 
 

@@ -88,8 +88,8 @@ def test_two_ranks_that_share_sequences_learn_as_one_process_and_go_on(
 
 
 @pytest.mark.long
-def test_two_pairs_of_ranks_have_batches_of_their_own(tiny_model: ModelRef, tmp_path: Path) -> None:
-    """Also over an epoch whose last batch is not full, and in bfloat16 to its precision."""
+def test_two_pairs_of_ranks_have_batches_of_their_own(workers: Workers, tiny_model: ModelRef, tmp_path: Path) -> None:
+    """Also over an epoch whose last batch is not full, in bfloat16."""
     job = sft_job(tiny_model, tmp_path, args=PLAIN)
     train((of_ranks(job, 1), at(tmp_path, "one", "none")))
     four = Workers(4, 1, "cpu", tmp_path / "workers.log")
@@ -101,8 +101,10 @@ def test_two_pairs_of_ranks_have_batches_of_their_own(tiny_model: ModelRef, tmp_
         four.together(train, (job, cut_at(tmp_path, "epoch", "fsdp2")))
     finally:
         four.stop()
+    workers.together(train, (job, at(tmp_path, "plain-epoch")))
     # 24 examples in batches of two times five are three, and two of these a step.
     assert len(losses(tmp_path, "epoch")) == 2
+    assert losses(tmp_path, "epoch") == pytest.approx(losses(tmp_path, "plain-epoch"), abs=0.02)
 
 
 @pytest.mark.long
