@@ -6,6 +6,7 @@ and each is cut over CUT ranks.
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import importlib
 import json
@@ -193,7 +194,9 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="ranks-") as name:
         folder = Path(name)
         model = make_model(sizes(size), folder / "model")
-        tiny = make_model(SIZES["tiny"].model, folder / "tiny-model")
+        # Each rank takes as many heads.
+        shape = dataclasses.replace(SIZES["tiny"].model, heads=cut, kv_heads=cut)
+        tiny = make_model(shape, folder / "tiny-model")
         each = sequences * cut // ranks
         work = RankedTraining(sharding, ranks, each, cut, tokens, device, model, tiny, folder)
         workers = Workers(ranks, 1, device, folder / "workers.log")
