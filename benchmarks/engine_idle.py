@@ -102,7 +102,7 @@ def _arms(folder: Path, shards: Sequence[Sequence[int]], slots: int) -> Callable
             raise AssertionError(f"{steps.completion_tokens} tokens were written, not those that were forced")
         return {
             "steps": steps.count,
-            "idle": 1 - steps.completion_tokens / (slots * steps.count),
+            "idle": round(1 - steps.completion_tokens / (slots * steps.count), 4),
             "seconds": steps.seconds,
             "tokens_per_s": steps.completion_tokens / steps.seconds,
         }
