@@ -76,7 +76,8 @@ class SentWeights:
             self.revive(self._lost)
 
     def destroy(self) -> None:
-        """The server ends with the training."""
+        """Lets go of what holds memory of the GPU; the server ends with the training."""
+        self._client.close_communicator()
 
     def revive(self, reason: str) -> None:
         """Starts a server that was lost again, and gives it the trainer's weights.

@@ -13,6 +13,7 @@ import pytest
 
 from selfplay.trl_trainers.async_groups import flow_of
 from selfplay.trl_trainers.asynchronous.buffer import Flow, FreshBuffer
+from selfplay.trl_trainers.asynchronous.weights import SentWeights
 from selfplay.trl_trainers.asynchronous.worker import GroupDrawn, GroupWorker, Metrics, NoVerdicts
 from selfplay.trl_trainers.vllm_server.drawing import Drawing
 from selfplay.trl_trainers.vllm_server.process import ServerGone
@@ -201,3 +202,12 @@ def test_what_a_thread_meets_is_heard_by_the_trainer(worker: GroupWorker, source
     until(lambda: worker._fault is not None)
     with pytest.raises(RuntimeError, match="the verifier broke"):
         worker.check_health(1.0)
+
+
+def test_a_training_that_ends_keeps_no_group_with_its_server() -> None:
+    """TRL's client would hold it as long as the process lasts, which trains in further rounds."""
+    closed: list[bool] = []
+    client: Any = SimpleNamespace(close_communicator=lambda: closed.append(True))
+    probe: Any = None
+    SentWeights(client, probe, 1.0).destroy()
+    assert closed == [True]
