@@ -37,17 +37,18 @@ class WorkerPool:
         max_items: int = 2000,
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = BARE,
+        places: int = 0,
     ) -> None:
         """Names the module to run (it calls `serve`), the memory of a worker, and when to renew its child.
 
-        A `memory_mb` of 0 is no limit; `arguments` come after those of `serve`; an `environment` of None is this
-        process's own.
+        Calls that find all `workers` busy start more, up to `places` of them. A `memory_mb` of 0 is no limit;
+        `arguments` come after those of `serve`; an `environment` of None is this process's own.
         """
         self._module = module
         self._memory_mb = memory_mb
         self._max_items = max_items
         self._arguments, self._environment = tuple(arguments), environment
-        self._free = threading.Semaphore(max(1, workers))
+        self._free = threading.Semaphore(max(1, workers, places))
         self._idle: list[Worker] = []
         self._lock = threading.Lock()
         self._closed = False

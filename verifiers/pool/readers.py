@@ -18,6 +18,8 @@ from verifiers.pool.pool import Bounds, WorkerOutcome, WorkerPool
 
 PROGRAM = "verifiers.pool.reading"
 WORKERS = 2
+PLACES = 8
+"""Workers at most, where several threads ask: a long text of one verifier holds up no text of another."""
 DEADLINE_S = 5.0
 """For one text."""
 TOGETHER_S = 1.0
@@ -89,7 +91,7 @@ def _together(rows: Sequence[_Row]) -> Iterator[list[_Row]]:
 
 
 def _pool(targets: Sequence[str] = ()) -> WorkerPool:
-    return WorkerPool(PROGRAM, workers=WORKERS, memory_mb=_MEMORY_MB, arguments=targets)
+    return WorkerPool(PROGRAM, workers=WORKERS, places=PLACES, memory_mb=_MEMORY_MB, arguments=targets)
 
 
 def _shared_pool() -> WorkerPool:

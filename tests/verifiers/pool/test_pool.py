@@ -95,6 +95,17 @@ def test_a_fault_costs_one_question(pool: WorkerPool, kind: str, status: str) ->
     assert ask(pool, {"kind": "echo", "value": 2}).value == 2
 
 
+def test_who_finds_all_workers_busy_gets_another_where_there_are_places(pool: WorkerPool) -> None:
+    with closing(WorkerPool("pool_test_worker", workers=1, places=2)) as roomy, ThreadPoolExecutor(1) as threads:
+        assert ask(roomy, {"kind": "echo", "value": 1}).value == 1
+        busy = threads.submit(ask, roomy, {"kind": "sleep"}, 3.0)
+        while roomy._idle:
+            time.sleep(0.005)
+        assert ask(roomy, {"kind": "echo", "value": 2}).value == 2
+        assert roomy.started == 2
+        assert busy.result().status == "timed_out"
+
+
 def test_an_answer_that_comes_late_is_for_nobody(pool: WorkerPool) -> None:
     for value in range(5):
         assert ask(pool, {"kind": "late", "seconds": 0.5 + 0.01 * value, "value": "late"}).status in {"timed_out", "ok"}
