@@ -68,9 +68,10 @@ def demand_of(compute: ComputeSettings, gpus_each: int, nodes: Sequence[ClusterN
         raise NoRoom(f"compute.device is cuda, but no node of {where} has a GPU; set compute.device=cpu")
     wanted = Demand(0, "cuda", 1, gpus_each) if gpus else Demand(0, "cpu", compute.threads, 0)
     room = sum(map(wanted.room_of, nodes))
-    count = compute.workers or (room if gpus else len(nodes))
+    count = compute.workers or (room if gpus else max(sum(wanted.room_of(node) > 0 for node in nodes), 1))
     if count > room or not room:
-        each = (f"{gpus_each} GPU{'s' * (gpus_each > 1)} and a CPU" if gpus else f"{compute.threads} CPUs").strip()
+        of, number = ("GPU", gpus_each) if gpus else ("CPU", compute.threads)
+        each = f"{number} {of}{'s' * (number > 1)}{' and a CPU' * bool(gpus)}"
         there = ", ".join(f"{node.gpus} GPUs and {node.cpus} CPUs" if gpus else f"{node.cpus} CPUs" for node in nodes)
         raise NoRoom(
             f"compute.workers is {compute.workers or count}, but {where} has room for {room}: a worker takes {each} of "

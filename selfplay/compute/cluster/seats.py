@@ -15,8 +15,6 @@ from selfplay.compute.objects import unpacked
 from selfplay.compute.system_errors import worker_sentence
 from selfplay.compute.workers import WorkerError
 
-_END_S = 60.0
-
 
 class HandLost(Exception):
     """An actor is gone, with or without its node."""
@@ -38,10 +36,21 @@ def fetched(reference: Any, until: float | None) -> Any:
     except ray.exceptions.GetTimeoutError:
         raise TimeoutError("it said nothing in time") from None
     except lost_errors() as error:
+        if getattr(error, "actor_init_failed", False):
+            raise WorkerError(_unmade_sentence(str(error))) from error
         raise HandLost(str(error).splitlines()[0]) from error
     except ray.exceptions.RayTaskError as error:
         # Of its own text, which is the node's traceback, only the cause is for a person.
         raise WorkerError(worker_sentence(error.cause)) from error
+
+
+def _unmade_sentence(text: str) -> str:
+    """Why a node cannot have an actor, as one that lacks its module, from what Ray says, whose last line is the error as it was there."""
+    node = text.partition("ip=")[2].partition(",")[0]
+    return (
+        f"node {node} cannot have a worker ({text.strip().splitlines()[-1].strip()}); install the same packages on all "
+        "nodes, and run the same command again"
+    )
 
 
 class RemoteChild:

@@ -23,6 +23,8 @@ def nodes(*sizes: tuple[int, int]) -> list[ClusterNode]:
         ([(64, 3), (64, 3)], {}, 2, Demand(2, "cuda", 1, 2)),
         ([(0, 0), (64, 8)], {"workers": 3}, 1, Demand(3, "cuda", 1, 1)),
         ([(4, 0), (4, 0)], {}, 1, Demand(2, "cpu", 1, 0)),
+        # A head that is given no CPU has no worker.
+        ([(0, 0), (4, 0), (4, 0)], {}, 1, Demand(2, "cpu", 1, 0)),
         ([(4, 0), (4, 0)], {"workers": 4, "threads": 2}, 1, Demand(4, "cpu", 2, 0)),
         ([(8, 8)], {"device": "cpu", "workers": 2}, 1, Demand(2, "cpu", 1, 0)),
     ],

@@ -24,6 +24,8 @@ FACTS = NodeFacts("n1", "10.0.0.1", "host", {})
 class ActorDied(Exception):
     """As Ray says it: in several lines."""
 
+    actor_init_failed = False
+
 
 class NotInTime(Exception):
     """As Ray says it."""
@@ -144,3 +146,22 @@ def test_what_fails_on_a_node_is_told_in_one_sentence_without_its_traceback() ->
     with pytest.raises(WorkerError, match=r"^a worker failed: /tmp.*: the disk is full; make room and run") as told:
         seat.begin(BEGINNING)
     assert "\n" not in str(told.value)
+
+
+def test_a_node_without_our_code_is_named_with_what_it_lacks() -> None:
+    """It was tried six times, and then told in Ray's first line, which ends before the reason."""
+    said = """The actor died because of an error raised in its creation task, ray::Hand() (pid=7, ip=10.0.0.2, x)
+RuntimeError: The actor with name Hand failed to import on the worker.
+
+ModuleNotFoundError: No module named 'selfplay'
+"""
+    seat = Seat(0)
+    unmade = ActorDied(said)
+    unmade.actor_init_failed = True
+    seat.take(Actor(look=unmade), BEGINNING)
+    with pytest.raises(WorkerError) as told:
+        seat.looked()
+    assert str(told.value) == (
+        "node 10.0.0.2 cannot have a worker (ModuleNotFoundError: No module named 'selfplay'); install the same "
+        "packages on all nodes, and run the same command again"
+    )
