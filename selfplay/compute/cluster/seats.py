@@ -45,7 +45,7 @@ def fetched(reference: Any, until: float | None) -> Any:
 
 
 def _unmade_sentence(text: str) -> str:
-    """Why a node cannot have an actor, as one that lacks its module, from what Ray says, whose last line is the error as it was there."""
+    """Why a node cannot have an actor, from what Ray says, whose last line is the error as it was there."""
     node = text.partition("ip=")[2].partition(",")[0]
     return (
         f"node {node} cannot have a worker ({text.strip().splitlines()[-1].strip()}); install the same packages on all "
