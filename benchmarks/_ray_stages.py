@@ -87,6 +87,7 @@ def compare_stages(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
             found = json.loads((run / SPENT).read_text())
             before = json.loads((run / "clock.json").read_text())["stages"]["start-up"]["seconds"]
             spent[arm].append({**found, "start-up": {"seconds": before}, "whole command": {"seconds": whole}})
+            print(f"turn {turn}, {arm}: {json.dumps(spent[arm][-1])}", file=sys.stderr, flush=True)
             tables[arm].add(_tables(run))
             shutil.rmtree(run)
     same = len(tables["local"] | tables["ray"]) == 1
