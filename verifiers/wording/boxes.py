@@ -10,6 +10,7 @@ from verifiers.wording.vocabulary import names_things
 
 _BOX_TOKENS = linear.compile(r"\\(?:boxed|fbox|framebox)\s{0,8}\{|\\.|[{}]", linear.DOTALL)
 _LONGEST_BOX = 20_000
+_LONGEST_COMMAND = 20
 _BETWEEN = "and or for part parts case cases a b c d also as well both either then with"
 _BETWEEN_WORDS = frozenset(_BETWEEN.split())
 _BETWEEN_NOISE = linear.compile(r"\\(?:text|mbox|mathrm|quad|qquad|left|right)|\\[()\[\],;:! ]|[${}()\s,;&.]")
@@ -103,11 +104,16 @@ def boxed_answer(text: str) -> str | None:
 
 
 def after_last_box(text: str) -> str:
-    """Returns what stands behind the last box; nothing where there is no box."""
-    if "\\\\boxed" in text:
-        text = _ESCAPED_TWICE.sub(r"\\", text)
-    found = boxes(text)
-    return text[found[-1][1] :] if found else ""
+    """Returns what stands behind the last box; nothing where there is none, or it is never closed."""
+    begun = max(map(text.rfind, ("\\boxed", "\\fbox", "\\framebox")))
+    at = text.find("{", begun, begun + _LONGEST_COMMAND) if begun >= 0 else -1
+    depth = 0
+    while 0 <= at < len(text):
+        depth += (text[at] == "{") - (text[at] == "}")
+        if not depth:
+            return text[at + 1 :]
+        at += 2 if text[at] == "\\" else 1
+    return ""
 
 
 def _with_surroundings(text: str, box: tuple[int, int, str]) -> str:
