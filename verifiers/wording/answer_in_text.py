@@ -69,12 +69,15 @@ _MADE_OF_IT = linear.compile(
 )
 _DOMAIN = linear.compile(
     r"\b(?:(?P<integers>(?:positive )?(?:integers|whole numbers|natural numbers))"
-    r"|(?:even|odd|prime|rational|irrational|negative|composite|square|non-?\w+) (?:integers?|numbers?|values? of)"
+    r"|(?:even|odd|prime|rational|irrational|negative|composite|square|non-?\w+)(?: (?:integers?|numbers?|values? of))?"
     r"|primes?|multiples of \d+) (?:values of )?\$?$",
     linear.IGNORECASE,
 )
 """Words before an inequality that say of which numbers it speaks, other than of all real ones."""
 _ATTACHED = linear.compile(r"[A-Za-z√π]+")
+_NTH_THING = linear.compile(
+    r"(?:st|nd|rd|th) (?:prime|power|root|number|multiple|element|even|odd|square|cube|triangular|fibonacci|digit)"
+)
 _ENDINGS_OF_NUMBERS = frozenset(("st", "nd", "rd", "th", "am", "pm", "s", "e", "E", "K", "M", "B"))
 _LISTED = linear.compile(r"(?:\s{0,3},)?\s{0,3}(?:and|or|,|;)\s{0,3}", linear.IGNORECASE)
 _BULLET = linear.compile(r"[,;.]?\s{0,3}\n\s{0,4}[-•]?\s{0,3}")
@@ -150,6 +153,7 @@ def last_value(text: str, announced: bool = False) -> str | None:
     Values that "and", "or" or, in an announced answer, a comma joins to it belong to it. None where the words beside it
     change what it says.
     """
+    asks = text.rstrip(" \n*$").endswith("?")
     attained = _ATTAINED.search(text)
     quantified = _FOR_ALL.search(text)
     text = text[: quantified.start()] if quantified else text
@@ -158,7 +162,7 @@ def last_value(text: str, announced: bool = False) -> str | None:
     items = [item for item in items_of(text) if is_value(item.body)]
     while len(items) > 1 and (aside := _SET_ASIDE.search(text[items[-2].end : items[-1].start])):
         text, items = text[: items[-2].end + aside.start()], items[:-1]
-    if not items or says_otherwise(text[items[-1].start :]):
+    if asks or not items or says_otherwise(text[items[-1].start :]):
         return None
     again = _ITS_END.match(text[items[-1].end :])
     if len(items) > 1 and again and _says_again(text[items[-2].end : items[-1].start], _with_unit(items[-1], again)):
@@ -195,6 +199,8 @@ def last_value(text: str, announced: bool = False) -> str | None:
 def _is_factor(text: str, item: ValueInText) -> bool:
     """Tells whether a bare value is only the factor of what is written at it: 5y, 8π, 5ab. So 5cm and 5th are none."""
     attached = _ATTACHED.match(text, item.end)
+    if _NTH_THING.match(text, item.end):
+        return True
     if text[item.end - 1] in ")]}$" or attached is None:
         return False
     return unit_named(attached.group()) is None and attached.group() not in _ENDINGS_OF_NUMBERS

@@ -15,6 +15,7 @@ _SAID = linear.compile(
     r"(?:\bis|\bare|\bwas|\bbe|\bequals|\bfalls|\bfell|\blands)(?: on)?(?: an?| the)? "
     r"([A-Za-z][A-Za-z'’-]{1,20}(?: [a-z][A-Za-z'’-]{1,20}){0,3})[.!\s]*$"
 )
+_ONE_OF_SOME = frozenset(("or", "and", "but", "almost", "nearly", "second", "third"))
 _SAYS_NOTHING = frozenset(("answer", "solution", "result", "it", "this", "that", "one"))
 _EMPHASISED = linear.compile(r"(?:\*\*([^*\n]{1,60})\*\*|__([^_\n]{1,60})__)[.!\s]*$")
 IN_BOLD = linear.compile(r"\*\*([^*\n]{1,60})\*\*")
@@ -84,4 +85,5 @@ def said_to_be_most(text: str) -> str | None:
     """Returns the name that a last sentence says to be the most of all: "So Evelyn is the fastest."."""
     sentence = last_sentence(text)
     found = _SAID_TO_BE_MOST.fullmatch(sentence)
-    return found.group(1) if found is not None and is_stated(sentence) and not is_doubted(sentence) else None
+    plain = is_stated(sentence) and not is_doubted(sentence) and _ONE_OF_SOME.isdisjoint(words_of(sentence))
+    return found.group(1) if found is not None and plain else None

@@ -77,9 +77,10 @@ _REALS = linear.compile(
     linear.IGNORECASE,
 )
 _RATIO = linear.compile(
-    r"(?:[A-Za-z$:(),'’ ]{0,120}\b(?:ratio|proportion|odds)\b[A-Za-z,'’ ]{0,60}?(?: is| are| of| as|:|=)"
-    r"(?: equal to| simply)? )?"
-    r"(\d{1,9})(?: [a-z]{2,15})? to (\d{1,9})(?: [a-z]{2,15})?(?: to (\d{1,9})(?: [a-z]{2,15})?)?[\s.!]*",
+    r"[A-Za-z$:(),'’ ]{0,120}\b(?:ratio|proportion|odds)\b[A-Za-z,'’ ]{0,60}?(?: is| are| of| as|:|=)"
+    r"(?: equal to| simply)? (\d{1,9})(?: [a-z]{2,15})? to (\d{1,9})(?: [a-z]{2,15})?"
+    r"(?: to (\d{1,9})(?: [a-z]{2,15})?)?[\s.!]*"
+    r"|(\d{1,9}) to (\d{1,9})(?: to (\d{1,9}))?[\s.!]*",
     linear.IGNORECASE,
 )
 _COUNTED = linear.compile(

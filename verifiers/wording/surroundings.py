@@ -22,6 +22,11 @@ SENTENCE_END = linear.compile(r"\n|。|[.!?](?=\s|$)")
 _CLAUSE_END = linear.compile(
     r"[,;:(—–!?。，；]|\.(?:\s|$)|\b(?:because|since|which|where|who|as|so|when|while|that|after|before|by|from|and|but|with|for)\b"
 )
+_NUMBERED = linear.compile(
+    r"\b(?:step|page|case|part|figure|theorem|lemma|chapter|section|exercise)\s*$", linear.IGNORECASE
+)
+_LETTING = linear.compile(r"\blet \$?[a-z](?:_\d)?\$? ?(?:=|be)", linear.IGNORECASE)
+_TIMES_AS = linear.compile(r"\b(?:twice|thrice|half|times) as \w+ as[\s$*]*$", linear.IGNORECASE)
 _VERB = linear.compile(
     r"\b(?:is|are|was|were|be|been|equals?|gives?|gets?|have|has|had|makes?|costs?|needs?|needed|takes?|leaves?|total)\b|[=:,]"
 )
@@ -80,8 +85,9 @@ def goes_on_plainly(rest: str) -> bool:
     following = _CLAUSE_END.search(after)
     said = after[: following.start()] if following else after
     first = words_of(said)[:2]
+    replaced = first[:1] == ["but"] and any(map(str.isdigit, said))
     more = end.group() == "and" and any(word in SCALING or word in {"counting", "more"} for word in first)
-    return not (more or first[:1] == ["or"] or _takes_back(said))
+    return not (more or replaced or first[:1] == ["or"] or _takes_back(said))
 
 
 def _takes_back(clause: str) -> bool:
@@ -113,7 +119,12 @@ def stands_plainly(before: str) -> bool:
         return False
     if denies(clause) or DENIAL.search(_end_of(clause, 20)) or BOUND_BEFORE.search(_end_of(clause, 40)):
         return False
-    if _is_bound(clause) or clause.rstrip(" $").endswith(_COMPARING):
+    if (
+        any(other.search(clause) for other in (_NUMBERED, _LETTING))
+        or _TIMES_AS.search(clause)
+        or _is_bound(clause)
+        or clause.rstrip(" $").endswith(_COMPARING)
+    ):
         return False
     verbs = list(_VERB.finditer(clause))
     window = words_of(_COMES_TO.sub(" ", clause[verbs[-1].end() :] if verbs else clause))

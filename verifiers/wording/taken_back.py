@@ -42,7 +42,8 @@ _REPLACED = (
 )
 _EDGE = r"[\s.!?$)\]\\}*,;:—–-]*"
 _DOUBTS = rf"(?:{_DENIED}|{_CONFESSED}|{_REPLACED})"
-_AT_ONCE = linear.compile(rf"{_EDGE}(?:{_CALL}{_MARKS}){{0,4}}{_DOUBTS}", linear.IGNORECASE)
+_IS_DENIED = rf"(?:is|was){_HOW} (?:wrong|incorrect|false|not {_NOT_RIGHT}){_CLAUSE_ENDS}"
+_AT_ONCE = linear.compile(rf"{_EDGE}(?:{_CALL}{_MARKS}){{0,4}}{_DOUBTS}|[\s$)\]\\}}*]*{_IS_DENIED}", linear.IGNORECASE)
 _LATER = linear.compile(rf"[.!?\n…]\s{{0,9}}(?:{_CALL}{_MARKS}){{1,4}}{_DOUBTS}", linear.IGNORECASE)
 _REPLACES = linear.compile(rf"(?:{_CALL}{_MARKS}){{0,4}}{_REPLACED}", linear.IGNORECASE)
 _ANOTHER = linear.compile(

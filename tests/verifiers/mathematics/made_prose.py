@@ -61,6 +61,17 @@ _COUNTS = (
 )
 _TAKEN = (
     "It is not {}.",
+    "Is it {}?",
+    "Maybe it is {}.",
+    "At first I thought the answer is {}, but it is 7.",
+    "So x = {} is extraneous.",
+    "Let x = {}. Then we are stuck.",
+    "The answer is the {}th prime.",
+    "It is twice as many as {}.",
+    "Step {}: done.",
+    "Wrong: $\\boxed{{{}}}$",
+    "$\\boxed{{{}}}$ is incorrect.",
+    "I am not sure whether the answer is {} or 7.",
     "There are more than {} ways.",
     "There are at most {} ways.",
     "So 3x = {}.",
@@ -311,6 +322,9 @@ def ratios(rng: random.Random) -> Iterator[Case]:
         yield f"{one}:{two}", form.format(two, one), False
         yield f"{one}:{two}", form.format(one, two + 1), False
         yield f"{two}", form.format(one, two), False
+    yield f"{one}:{two}", f"It takes {one} to {two} hours.", False
+    yield f"{one}:{two}", f"{one} to {two} hours", False
+    yield f"({one}, {two})", f"x = {one} or y = {two}", False
 
 
 def days(rng: random.Random) -> Iterator[Case]:

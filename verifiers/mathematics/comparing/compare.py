@@ -269,13 +269,10 @@ def _sequences(first: Form, second: Form, judge: Judge) -> bool | None:
         return _lists(first, second, judge)
     if kinds in ({"union"}, {"cap"}, {"cases"}):
         return _as_multisets(first.items, second.items, judge)
-    if kinds == {"list", "()"}:
+    listed = kinds == {"list", "()"} and OR not in first.text + second.text
+    if listed:
         first, second = in_order_of_names(first), in_order_of_names(second)
-    ordered = (
-        len(kinds) == 1
-        or kinds == {"list", "()"}
-        or (kinds <= _BRACKETS and kinds <= {"()", "[]"} and len(first.items) > 2)
-    )
+    ordered = len(kinds) == 1 or listed or (kinds <= _BRACKETS and kinds <= {"()", "[]"} and len(first.items) > 2)
     if not ordered:
         return False
     return _all_of(same(left, right, judge) for left, right in zip(first.items, second.items, strict=True))
