@@ -32,6 +32,8 @@ OURS = ""
 """The client of the service's own questions: first in every queue, and never refused."""
 _HALF_LIFE_S = 20.0
 _MOSTLY = 0.5
+_OF_LATE_S = 5.0
+"""How long after its last turn a client still counts as one of those who want to be served."""
 _CALL_S, _SHARED_CALL_S = 0.008, 0.002
 """A call of a verifier gets as many items as it has lately judged of that client in so long; the second where other
 requests may want its thread next."""
@@ -171,7 +173,9 @@ class _Desk:
         """Whether most of what a client sent of late took too long here, and others want to be served."""
         with self._changed:
             slow = self._clients.get(client, _Client()).forgive()
-            return slow > _MOSTLY and len(self._clients.keys() - {client, OURS}) > 0
+            since = time.monotonic() - _OF_LATE_S
+            others = (one for name, one in self._clients.items() if name not in {client, OURS})
+            return slow > _MOSTLY and any(one.requests or one.calls or one.last > since for one in others)
 
     def of_client(self, client: str) -> int:
         """How many items of a client wait."""

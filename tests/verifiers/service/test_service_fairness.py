@@ -183,6 +183,17 @@ def test_a_client_whose_items_take_long_no_longer_asks_the_quick_desk_where_othe
     assert quick.seen[4:] == ["fine", "fine", "closed"]
 
 
+def test_others_that_have_long_gone_send_nobody_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, quick = Gate(), Quick()
+    gate.open()
+    with serving({"gate": gate}, quick={"gate": quick}) as client, elsewhere(client) as other:
+        score(other, *items("fine"))
+        for _ in range(4):
+            score(client, *items("slow"))
+        monkeypatch.setattr(service_queue, "_OF_LATE_S", 0.0)
+        assert score(client, *items("fine"))[0]["status"] == "quick"
+
+
 def test_a_client_that_leaves_takes_out_what_takes_long_too() -> None:
     gate, quick = Gate(), Quick()
     limits = ServiceLimits(threads=1, batch_items=1, request_s=0.3)
