@@ -55,6 +55,7 @@ _COUNTS = (
     "\\[ \\boxed{{{}}} \\]\nwhere we used the symmetry of the problem.",
     "$\\boxed{{\\text{{{} apples}}}}$",
     "$$x = {}$$",
+    "$\\boxed{{\\text{{x = {}}}}}$",
     "1. First we add.\n2. Then we double.\n\nSo the answer is {}.",
     "| Step | Value |\n|---|---|\n| sum | 7 |\n\n**Answer:** {}",
     "- Adults: 7\n- Children: 9\n\nTotal: {}",

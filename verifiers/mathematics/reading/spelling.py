@@ -50,6 +50,7 @@ _COMMAND_WORDS = linear.compile(
     r"|infinity|gcd|lcm|max|min|cis)\s*"
 )
 _NUMBER_AND_UNIT = linear.compile(r"\s*[-+]?\d[\d.,/]*(?:\s+[A-Za-z]+)+\s*")
+_NAMED_NUMBER = linear.compile(r"\s*[A-Za-z]\s?=\s?-?\d[\d.]*\s*")
 _EQUALS = frozenset(
     ("is", "are", "equals", "is equal to", "i.e.", "that is", "or equivalently", "equivalently", "which is",
      "which equals", "or simply", "namely")
@@ -258,7 +259,7 @@ def _quoted(match: linear.Match) -> str:
         and match.string[match.end() : match.end() + 1] != "_"
     ):
         return f' "{words.strip()}" '
-    if _COMMAND_WORDS.fullmatch(words) or _NUMBER_AND_UNIT.fullmatch(words):
+    if _COMMAND_WORDS.fullmatch(words) or _NAMED_NUMBER.fullmatch(words) or _NUMBER_AND_UNIT.fullmatch(words):
         return f" {words.strip()} "
     return f' "{words.strip()}" ' if words.strip() else " "
 
