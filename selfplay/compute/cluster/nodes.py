@@ -6,7 +6,6 @@ is to hold a worker is looked at before it holds one, also one that joins later.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import platform
 import time
@@ -60,9 +59,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-@functools.cache
 def own_version() -> str:
-    """The version of this code, with a hash of it: two checkouts of one version may differ."""
+    """The version of this code, with a hash of it as it lies here now: two checkouts of one version may differ, and one
+    that all nodes share may change under a long run, which goes on as it does on one machine."""
     import selfplay
 
     digest = hashlib.sha256()

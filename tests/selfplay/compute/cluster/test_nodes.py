@@ -73,3 +73,17 @@ def test_other_versions_are_refused_by_name(tmp_path: Path, changed: dict[str, s
     [name] = changed
     with pytest.raises(UnlikeNode, match=rf"node b \(10.0.0.2\) has {name} 0.1, and the driver has .*same packages"):
         demand_alike(tmp_path, "secret", facts(versions=versions() | changed))
+
+
+def test_a_checkout_that_changes_under_a_run_is_no_other_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that took a worker after that was refused, though it had the very files of the driver."""
+    (tmp_path / "selfplay").mkdir()
+    monkeypatch.setattr(nodes, "_ROOT", tmp_path)
+    lay_out(tmp_path, "secret")
+    answer(tmp_path, "secret", "a")
+    before = facts()
+    demand_alike(tmp_path, "secret", before)
+    (tmp_path / "selfplay" / "new.py").write_text("changed = True")
+    demand_alike(tmp_path, "secret", facts())
+    with pytest.raises(UnlikeNode, match="has promptcot .*, and the driver has"):
+        demand_alike(tmp_path, "secret", before)
