@@ -85,5 +85,5 @@ def test_a_checkout_that_changes_under_a_run_is_no_other_code(tmp_path: Path, mo
     demand_alike(tmp_path, "secret", before)
     (tmp_path / "selfplay" / "new.py").write_text("changed = True")
     demand_alike(tmp_path, "secret", facts())
-    with pytest.raises(UnlikeNode, match="has promptcot .*, and the driver has"):
+    with pytest.raises(UnlikeNode, match=r"has promptcot .*, and the driver has"):
         demand_alike(tmp_path, "secret", before)
