@@ -31,6 +31,8 @@ STAGES = ("labelling", "evaluation_0")
 BEFORE = "curation"
 """The last stage that the runs have in common."""
 ARMS = ("local", "ray")
+TAKEN_OVER_S = 10.0
+"""More than it takes to take a stage over."""
 SPENT = "stage-seconds.json"
 
 
@@ -85,6 +87,8 @@ def compare_stages(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
             _selfplay(run, given, f"compute.executor={arm}", "--reuse", base, "--until", STAGES[-1])
             whole = time.monotonic() - began
             found = json.loads((run / SPENT).read_text())
+            if again := [name for name, own in found.items() if name not in STAGES and own["seconds"] > TAKEN_OVER_S]:
+                sys.exit(f"--base: {again[0]} was made again, as its settings or the code are others; leave it out")
             before = json.loads((run / "clock.json").read_text())["stages"]["start-up"]["seconds"]
             spent[arm].append({**found, "start-up": {"seconds": before}, "whole command": {"seconds": whole}})
             print(f"turn {turn}, {arm}: {json.dumps(spent[arm][-1])}", file=sys.stderr, flush=True)
