@@ -1,7 +1,7 @@
 """What it costs to have the workers on a Ray cluster that is started on this machine, beside as many local workers.
 
 - `stages`: the labelling and the first evaluation of the quickstart, run whole by `selfplay run`, in turn with both and
-  from the same synthesised problems. `--base RUN` takes these from a quickstart that is there; else they are made
+  from the same synthesised problems. `--base RUN` takes these from one by the same code; else they are made
   first, in about 8 minutes. A turn of both takes about 3 minutes on two cores.
 - `pieces`: what the smallest works cost. An untrained model of the quickstart's size completes a few prompts at a time,
   those of each turn its own, so that the store has none of them; one minute.
