@@ -18,6 +18,7 @@ from verifiers.patterns import linear
 from verifiers.wording.vocabulary import denies
 
 _CONGRUENCE = linear.compile(r"(.{1,80}?)\\equiv ?(\d{1,18})\(mod ?(\d{1,18})\)")
+_OF_UNKNOWN = linear.compile(r"[$\s]*[A-Za-z](?:_\{?\w\}?)?\s*\\equiv\s*(-?\d{1,18}\s*[\\(]+p?mod\b.{1,40})")
 _LETTERS = linear.compile(r"(?<![\\A-Za-z])[A-Za-z]")
 _VECTORS = frozenset(("()", "[]", "matrix"))
 _LONGEST = 500
@@ -43,6 +44,12 @@ def value_said(answer: str, gold: Form, read: Callable[[str], Form]) -> str:
         asked = _is_apart(form.items[0], value) and (asked or form.items[0].kind == "unread")
     alike = value.text == later[0].text if len(later) == 1 else value.items == later
     return said if asked and alike and _fits(value, gold) else answer
+
+
+def without_unknown(answer: str) -> str:
+    """Returns the class of residues that one unknown is said to be in: x \\equiv 3 \\pmod 7 gives 3 \\pmod 7."""
+    found = _OF_UNKNOWN.fullmatch(answer.replace("≡", r"\equiv "))
+    return found.group(1) if found is not None else answer
 
 
 def _is_worked_out(form: Form) -> bool:

@@ -28,7 +28,7 @@ from verifiers.mathematics.reading.form import fault_of
 from verifiers.mathematics.reading.forms import form_of
 from verifiers.mathematics.reading.numerals import with_decimal_points
 from verifiers.mathematics.reading.spelling import squeezed
-from verifiers.mathematics.said_values import value_said
+from verifiers.mathematics.said_values import value_said, without_unknown
 from verifiers.patterns import linear
 from verifiers.pool.serving import serve
 from verifiers.wording.answer_in_text import last_cue
@@ -93,6 +93,10 @@ def _said_otherwise(found: str, gold: str, question: Question, rules: Reply) -> 
     whole = _ALL_INTEGERS.match(found)
     if whole is not None and _OF_INTEGERS.match(gold):
         return found[whole.end() :], _by_rules(found[whole.end() :], gold, question)
+    if "mod" in found and "mod" in gold:
+        one, other = without_unknown(found), without_unknown(gold)
+        if (one == found) != (other == gold):
+            return one, _by_rules(one, other, question)
     if "=" in found or "equiv" in found or "≡" in found:
         said = value_said(found, _form(_shown(gold, question)), lambda text: _form(_shown(text, question)))
         if said != found:

@@ -114,7 +114,7 @@ def announced(text: str) -> str | None:
         return "" if other else None
     rest = text[last.end() : last.end() + MAX_ANSWER]
     skipped = _LINE_OF_MARKUP.match(rest)
-    rest = rest[skipped.end() if skipped and "-" not in skipped.group() else 0 :].lstrip()
+    rest = rest[skipped.end() if skipped and "-" not in skipped.group() else 0 :].lstrip(" \t\n:：")
     span = SPAN.match(rest)
     end = SENTENCE_END.search(rest, span.end() if span else 0)
     taken_back = end is not None and is_taken_back(rest[end.end() :])

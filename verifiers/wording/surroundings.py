@@ -65,7 +65,7 @@ _BREAK = linear.compile(r"[.!?;\n。；,，]\s|\n")
 def goes_on_plainly(rest: str) -> bool:
     """Tells whether what follows a value leaves it as it is: a unit, a reason, another value that it is not."""
     rest = rest.lstrip("*$_ )]}").replace("不同", "")
-    rest = _OVER_TIME.sub(" ", rest).replace("left over", "left")
+    rest = _OVER_TIME.sub(" ", rest).replace("left over", "left").replace("ways to choose", "ways to take")
     if _UP_TO.match(rest):
         return False
     end = _CLAUSE_END.search(rest)

@@ -77,7 +77,7 @@ _NOT_PROSE = frozenset(_NOTATION.split())
 _OPENING_WORDS = (
     "thus so hence therefore then finally since because answer result ainsi donc alors portanto logo entonces luego "
     "daher also somit folglich quindi dunque sonuç dolayısıyla böylece zatem dus alltså deci tedy jadi maka "
-    "as it that this giving gives resulting making yields yielding all for every any which total"
+    "as it that this giving gives resulting making yields yielding all for every any which total get got"
 )
 _OPENERS = frozenset(_OPENING_WORDS.split())
 _MEASURE = linear.compile(

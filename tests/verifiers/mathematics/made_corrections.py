@@ -108,7 +108,8 @@ def no_options(rng: random.Random) -> Iterator[Case]:
 
 def halves_of_days(rng: random.Random) -> Iterator[Case]:
     """A gold that says which half of the day it means is met by no time that doesn't; the other way round it is."""
-    hour, minute = rng.randint(1, 11), rng.randint(10, 59)
+    # From ten on, an hour of the morning is written as one of 24, too.
+    hour, minute = rng.randint(1, 9), rng.randint(10, 59)
     for half, later in (("a.m.", 0), ("PM", 12)):
         gold = f"{hour}:{minute} {half}"
         for form in (r"\boxed{{{}}}", "The answer is {}.", "The train arrives at {}."):

@@ -230,10 +230,45 @@ def labels(rng: random.Random) -> Iterator[Case]:
     yield "4", "There are three real roots.", False
 
 
+def residue_classes(rng: random.Random) -> Iterator[Case]:
+    """A class of residues is the same with and without its unknown; another one, or one number, is not."""
+    modulus = rng.randint(5, 40)
+    value = rng.randint(0, modulus - 2)
+    bare, of_unknown = rf"{value} \pmod{{{modulus}}}", rf"n \equiv {value} \pmod{{{modulus}}}"
+    for gold, other in ((bare, of_unknown), (of_unknown, bare)):
+        yield gold, _box(other), True
+        yield gold, f"The answer is ${other}$.", True
+        for changed in (
+            other.replace(f"{value} ", f"{value + 1} "),
+            other.replace(f"{{{modulus}}}", f"{{{modulus + 1}}}"),
+        ):
+            yield gold, _box(changed), False
+    yield bare, _box(of_unknown.replace("n ", "2n ")), False
+    yield bare, _box(of_unknown.replace(r"\equiv", r"\not\equiv")), False
+    yield of_unknown, _box(str(value)), False
+
+
+def chosen(rng: random.Random) -> Iterator[Case]:
+    """How many ways there are to choose, the larger of two, several letters in a row, and who gets a number."""
+    size = rng.randint(4, 12)
+    value = size * (size - 1) // 2
+    yield f"{value}", rf"So there are $\binom{{{size}}}{{2}} = {value}$ ways to choose the team.", True
+    yield f"{value + 1}", rf"So there are $\binom{{{size}}}{{2}} = {value}$ ways to choose the team.", False
+    yield f"{value}", f"I get {value}.", True
+    yield f"{value}", f"I get {value + 1}.", False
+    yield f"{value}", f"I got {value} wrong.", False
+    yield r"\max(a, b)", _box(r"\max\{a, b\}"), True
+    yield r"\max(a, b)", _box(r"\min\{a, b\}"), False
+    yield r"\max(a, b)", _box(r"\{a, b\}"), False
+    for said in ("ABD", "ABC"):
+        yield "ABD", f"故选：{said}.", said == "ABD"
+
+
 READINGS: dict[str, Callable[[random.Random], Iterator[Case]]] = {
     maker.__name__: maker
     for maker in (
         *(money, powers_of_units, measures_in_prose, counted, named_boxes, domains, polar, antiderivatives, remarks),
         *(shares, concentrations, options, taken_back, said_in_words, around_boxes, labels),
+        *(residue_classes, chosen),
     )
 }

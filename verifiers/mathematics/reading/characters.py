@@ -70,6 +70,7 @@ _REWRITTEN = (
     (linear.compile(r"\\integers\s?/\s?\(?(\d{1,9})\)?\s?\\integers(?![a-z])"), r"\\integers _{\1}"),
     (linear.compile(r"\\integers\s?_(\d)"), r"\\integers _{\1}"),
     (linear.compile(r"\\pmod\s?\{?\s?(\w+)\s?\}?"), r"(mod \1)"),
+    (linear.compile(r"\\(max|min|gcd|lcm)\s?\x01([^\x01\x02]{1,200})\x02"), r"\\\1(\2)"),
 )
 _IN_CONGRUENCE = linear.compile(r"\\b?mod\s?\{?\s?(\w+)\s?\}?")
 _BMOD = linear.compile(r"\\b?mod(?![a-z])\s?")
