@@ -151,6 +151,7 @@ WALL_CLOCK = {
     "selfplay/run/progress.py": "shown to a person",
     "selfplay/watching/status.py": "shown to a person",
     "selfplay/tracking/tracker.py": "shown to a person",
+    "selfplay/trl_trainers/asynchronous/worker.py": "TRL takes a completion's age from it, to log it",
 }
 
 

@@ -241,7 +241,7 @@ def test_a_server_that_is_down_costs_the_run_nothing_and_sync_uploads_all(
     server.down = True
     monkeypatch.setattr("selfplay.tracking.mirror_process.PATIENCE_S", 3.0)
     with Tracker(run_path, claimed(run_path, recipe("online")), plan=plan_of()) as tracker:
-        [mirror] = psutil.Process().children()
+        mirror = psutil.Process(tracker._mirrors[0]._process.pid)
         mirror.suspend()
         for step in range(200):
             tracker.log("selfplay_1", {"reward": step}, step)
