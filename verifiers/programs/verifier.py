@@ -19,6 +19,7 @@ from sandbox.model import Execution, Limits, Program, Sandbox, Status, Stop
 from verifiers.extraction import Extracted
 from verifiers.model import Task, Test, Verdict, Verifier
 from verifiers.pool.readers import TextReader
+from verifiers.pool.worker import WorkerOutcome
 from verifiers.programs.approximate import Tolerance
 from verifiers.programs.checker import checker_input, checker_program, checker_says
 from verifiers.programs.comparison import COMPARISONS, Comparison, same_output
@@ -42,6 +43,10 @@ def program_in(completion: str, language: str = "python") -> Extracted:
     """The program of a completion, as `code_block` finds it, in a process that can be killed. One that uses up its
     processor time or memory has none. Raises Unread."""
     [outcome] = _BLOCKS.read([(completion, language)])
+    return _found(outcome)
+
+
+def _found(outcome: WorkerOutcome) -> Extracted:
     reason = f"the completion could not be read: {outcome.reason}"
     if outcome.overspent:
         return Extracted(None, reason)
@@ -117,7 +122,10 @@ class CodeVerifier(Verifier):
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
         """Judges many, in order, with as many at a time as there are workers; each holds its program in its last fenced
         block."""
-        pending = [self._runner.on_worker(self._judging(task, completion)) for task, completion in items]
+        # Together, since a worker of its own for each text would take its turns from the sandboxes.
+        read = _BLOCKS.read([(completion, task.language) for task, completion in items])
+        judging = (self._judging(task, outcome) for (task, _), outcome in zip(items, read, strict=True))
+        pending = list(map(self._runner.on_worker, judging))
         # Once for all of them: to be woken up at each end takes from the workers what they share.
         wait(pending)
         return [future.result() for future in pending]
@@ -131,11 +139,11 @@ class CodeVerifier(Verifier):
         self._runner.close()
         self._checkers.close()
 
-    def _judging(self, task: Task, completion: str) -> Callable[[], Verdict]:
+    def _judging(self, task: Task, read: WorkerOutcome) -> Callable[[], Verdict]:
         def judge() -> Verdict:
-            begun = time.monotonic()
+            begun = time.monotonic() - read.seconds
             try:
-                found = program_in(completion, task.language)
+                found = _found(read)
             except Unread as error:
                 return Verdict(None, None, "not_checked", str(error), seconds=time.monotonic() - begun)
             if found.text is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from sandbox.model import Execution, Program, SandboxUnavailable, Status, Stop
-from verifiers.extraction import Extracted, code_block
+from verifiers.extraction import code_block
 from verifiers.model import Task, Test
+from verifiers.pool.readers import TextReader
+from verifiers.pool.worker import WorkerOutcome
 from verifiers.programs import CodeVerifier
 from verifiers.programs.checker import checker_says
 from verifiers.programs.runner import ProgramRunner
@@ -236,15 +238,11 @@ def test_no_block_is_no_answer() -> None:
 
 
 def test_extraction_counts_in_the_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter(range(1000))
-    monkeypatch.setattr("verifiers.programs.verifier.time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    def slow(self: TextReader, rows: Sequence[tuple[str, str]]) -> list[WorkerOutcome]:
+        found = (code_block(*row) for row in rows)
+        return [WorkerOutcome("ok", (one.text, one.reason), seconds=50.0) for one in found]
 
-    def slow(completion: str, language: str) -> Extracted:
-        for _ in range(50):
-            next(clock)
-        return code_block(completion, language)
-
-    monkeypatch.setattr("verifiers.programs.verifier.program_in", slow)
+    monkeypatch.setattr(TextReader, "read", slow)
     verifier = CodeVerifier(open_sandbox=lambda: FakeSandbox([ok(b"4"), ok(b"10"), ok(b"-2")]))
     assert verifier.verify(DOUBLE, "no block").seconds >= 50
     assert verifier.verify(DOUBLE, block("pass")).seconds >= 50
