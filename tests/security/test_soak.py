@@ -31,6 +31,7 @@ from fake_kit import CPP, LINES, SUM
 
 from sandbox.open import open_sandbox
 from verifiers.model import Task, Test
+from verifiers.pool import readers
 from verifiers.programs import CodeVerifier
 
 Item = tuple[Task, str, bool]
@@ -128,6 +129,13 @@ def _until_gone(count: int) -> bool:
     return _descendants(os.getpid()) <= count
 
 
+def _close(verifier: CodeVerifier) -> None:
+    """Ends all that judging has started, and the readers of completions, which all verifiers of a process share."""
+    verifier.close()
+    while readers._shared:
+        readers._shared.popitem()[1].close()
+
+
 def _items(honest: int, attacks: int) -> list[Item]:
     items = [_honest(number) for number in range(honest)] + [_hostile(number) for number in range(attacks)]
     random.Random(honest * 31 + attacks).shuffle(items)
@@ -139,8 +147,8 @@ def soak(honest: int, attacks: int, workers: int) -> None:
     items = _items(honest, attacks)
     verifier = CodeVerifier(workers=workers)
     verifier.verify_many([_fenced(item) for item in items[: 2 * workers + 40]])
-    verifier.close()
-    _until_gone(0)
+    _close(verifier)
+    assert _until_gone(0)
     before, first_mb = Footprint(), _resident_mb()
     verifier = CodeVerifier(workers=workers)
     sizes: list[float] = []
@@ -153,7 +161,7 @@ def soak(honest: int, attacks: int, workers: int) -> None:
                 wrong.append((task.problem, verdict.status, f"{verdict.reason} {source[:60]!r}"))
             unchecked += verdict.passed is None
         sizes.append(_resident_mb())
-    verifier.close()
+    _close(verifier)
     assert _until_gone(before.children)
     after = Footprint()
     grown = f"{first_mb:.0f} MB before, {sizes[0]:.0f} to {sizes[-1]:.0f}"
