@@ -109,7 +109,8 @@ def test_a_shared_prefix_changes_nothing(
 ) -> None:
     """Prefixes of different lengths in one pass, members in batches that cut through the groups."""
     shared = [score(tiny_model, CANDIDATES, batch_tokens) for batch_tokens in (4096, 200, 64)]
-    assert sharing[0] >= 8
+    # A network that no test had before this one is examined first, by three sequences.
+    assert 8 in sharing
     monkeypatch.setattr(hf_scoring, "SHARED_SAVING", 2.0)
     sharing.clear()
     alone = score(tiny_model, CANDIDATES)
