@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from benchmarks._undecided import CLASSES, cases
 from verifiers.mathematics import MathVerifier
-from verifiers.mathematics.comparing.bounds import apart, span, surely_different
+from verifiers.mathematics.comparing.bounds import span, surely_different
 from verifiers.mathematics.comparing.compare import same
+from verifiers.mathematics.comparing.intervals import apart
 from verifiers.mathematics.comparing.residues import same_whole
 from verifiers.mathematics.reading.forms import form_of
 from verifiers.mathematics.worker import answer
