@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfplay.config.recipe import ComputeSettings, Domain, EngineSettings
+from selfplay.config.compute import ComputeSettings, EngineSettings
+from selfplay.config.domains import Domain
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.config.training import CollapseGuard, GRPORule
 from selfplay.engines.base import ModelRef, Sampling

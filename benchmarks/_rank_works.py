@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.compute.workers import Workers
-from selfplay.config.recipe import ComputeSettings, EngineSettings, Sharding
+from selfplay.config.compute import ComputeSettings, EngineSettings, Sharding
 from selfplay.engines.base import ModelRef
 from selfplay.planning.architecture import Architecture, of_config
 from selfplay.planning.known_models import KNOWN

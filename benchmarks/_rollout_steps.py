@@ -19,7 +19,7 @@ from benchmarks._child import peak_mb
 from benchmarks._gpu.models import random_model
 from benchmarks._memory_works import SIZES
 from benchmarks._steps import Stopwatch, watch_steps
-from selfplay.config.recipe import Domain
+from selfplay.config.domains import Domain
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.config.training import GRPORule
 from selfplay.engines.base import ModelRef

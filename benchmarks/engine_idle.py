@@ -21,7 +21,7 @@ from unittest import mock
 from benchmarks._child import in_turns
 from benchmarks._engine_steps import watched
 from benchmarks.generation_flow import lengths, simulate
-from selfplay.config.recipe import EngineSettings
+from selfplay.config.compute import EngineSettings
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.engines.flow import Feeder, FlowJob, Shard
 

@@ -19,8 +19,9 @@ from typing import Any
 
 from benchmarks.math_speed import math_like_pairs
 from benchmarks.suite_scoring import WORKING, spent
+from selfplay.config.compute import EngineSettings
+from selfplay.config.domains import ProblemKind
 from selfplay.config.measurement import Measurement
-from selfplay.config.recipe import EngineSettings, ProblemKind
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.config.section import SamplingSettings
 from selfplay.engines.base import ModelRef, Sampling

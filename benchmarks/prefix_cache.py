@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks._child import in_turns
 from benchmarks._engine_steps import watched
 from benchmarks._one_shard import completed
-from selfplay.config.recipe import EngineSettings
+from selfplay.config.compute import EngineSettings
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.engines.jobs import GenerateJob
 

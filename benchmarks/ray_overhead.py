@@ -26,7 +26,7 @@ from typing import Any
 
 from benchmarks._ray_stages import RECIPE, compare_stages, processor_seconds
 from selfplay.compute.workers import Workers
-from selfplay.config.recipe import ComputeSettings, EngineSettings
+from selfplay.config.compute import ComputeSettings, EngineSettings
 from selfplay.config.section import SamplingSettings
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.engines.sharded import ShardedEngine

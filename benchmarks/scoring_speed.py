@@ -63,7 +63,7 @@ def small_case(different: int = CANDIDATES) -> tuple[Any, dict[str, Any]]:
     """The quickstart's model, and the encoded requests of p and of q; each pair has so many different rationales."""
     from selfplay import formats
     from selfplay.config.load import load_recipe
-    from selfplay.config.recipe import ScratchModel
+    from selfplay.config.section import ScratchModel
     from selfplay.engines.base import ScoringRequest
     from selfplay.engines.hf_engine import encode_request
     from selfplay.quickstart import tiny_model

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from benchmarks.math_speed import math_like_pairs
-from selfplay.config.recipe import ProblemKind
+from selfplay.config.domains import ProblemKind
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.engines.base import Sample
 from selfplay.evaluation.figures import outcome_of, suite_rows

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sandbox.languages import find_language
-from selfplay.config.recipe import Domain, ProblemKind
+from selfplay.config.domains import Domain, ProblemKind
 from verifiers.model import Task
 from verifiers.patterns import linear
 

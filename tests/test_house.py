@@ -151,7 +151,7 @@ BACKTRACKING = {
     "verifiers.patterns.linear": "the names of flags",
     "verifiers.patterns.syntax": "Python's own parser of patterns, which sees no text",
     "selfplay.config.annotation": "names of environment variables in a recipe",
-    "selfplay.config.secrets": "whatever a run writes: shapes of bounded length, pumped by test_secrets",
+    "selfplay.config.values.secrets": "whatever a run writes: shapes of bounded length, pumped by test_secrets",
     "verifiers.untrusted.yaml_text": "PyYAML's table of numbers, for recipes",
     "selfplay.cli.verifiers": "arguments of the command line",
     "selfplay.quickstart.procedural": "expressions that a generator wrote",

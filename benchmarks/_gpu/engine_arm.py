@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks._gpu.models import prompts, random_model
 from benchmarks._memory_works import SIZES
 from benchmarks._one_shard import completed
-from selfplay.config.recipe import EngineSettings
+from selfplay.config.compute import EngineSettings
 from selfplay.engines.base import Sampling
 from selfplay.engines.jobs import GenerateJob
 

@@ -179,9 +179,9 @@ def _expanded(suites: list[str], data: Path | None) -> tuple[list[str], tuple[st
 
 def _wanted(given: str, own: dict[str, Any]) -> Any:
     """A named suite, or a file or a data set as one of one's own."""
+    from selfplay.config.evaluation import UserSuite
     from selfplay.config.load import section_of
-    from selfplay.config.places import ROW_FILES
-    from selfplay.config.suites import UserSuite
+    from selfplay.config.values.places import ROW_FILES
     from selfplay.suites.catalogue import SUITES
 
     if given.partition(":")[0] in SUITES:

@@ -105,7 +105,7 @@ class Unforeseen(UserError):
 
 def _unforeseen(error: Exception, run: Path | None) -> str:
     """Keeps the traceback, in a run's directory or in a temporary file, and says where."""
-    from selfplay.config.secrets import struck
+    from selfplay.config.values.secrets import struck
 
     text = struck("".join(traceback.format_exception(error)))
     try:

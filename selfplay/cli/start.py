@@ -57,7 +57,7 @@ def init(
 
 def recipes() -> None:
     """List the shipped recipes, which `selfplay run NAME` takes by name."""
-    from selfplay.config.places import RECIPES, described, shipped_recipes
+    from selfplay.config.values.places import RECIPES, described, shipped_recipes
 
     found = shipped_recipes()
     width = max(map(len, found), default=0)

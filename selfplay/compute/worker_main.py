@@ -18,7 +18,7 @@ from selfplay.compute.objects import Owner, unpacked
 from selfplay.compute.rendezvous import Meeting, join_group, leave_group
 from selfplay.compute.system_errors import worker_sentence
 from selfplay.config.errors import UserError
-from selfplay.config.secrets import strike_streams
+from selfplay.config.values.secrets import strike_streams
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from selfplay.config.places import ModelName, Wording
 from selfplay.config.section import NamedModel, SamplingSettings, Section
+from selfplay.config.values.places import ModelName, Wording
 from verifiers.endpoint.settings import checked_address
 
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")

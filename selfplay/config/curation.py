@@ -7,9 +7,9 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, model_validator
 
 from selfplay.config.annotation import AnnotatorEngine
-from selfplay.config.places import RowsFile
 from selfplay.config.rows import Dataset
 from selfplay.config.section import Name, SamplingSettings, Section
+from selfplay.config.values.places import RowsFile
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Criterion = Literal["format", "accuracy", "difficulty", "concepts", "solvability"]

@@ -1,4 +1,4 @@
-"""The settings of expectation-maximisation: the paper's loop, its alternatives, and the guards that end it."""
+"""The settings of the cold start, and of expectation-maximisation: the paper's loop, its alternatives, its guards."""
 
 from __future__ import annotations
 
@@ -6,9 +6,30 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from selfplay.config.section import SamplingSettings, Section, TrainerArguments
+from selfplay.config.annotation import AnnotationSettings, Annotator, check_budget
+from selfplay.config.section import Name, SamplingSettings, Section, TrainerArguments
 
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class ColdStart(Section):
+    """Triples from annotators, and the warm start of the prompt model and the rationale model (paper section 2.2)."""
+
+    annotators: dict[Name, Annotator] = {}
+    """Models that give seed problems the concepts and the rationales they lack, by name; none expects whole seeds."""
+    annotation: AnnotationSettings = AnnotationSettings()
+    """How they are asked."""
+    enabled: bool = True
+    """False starts EM from the generator as it is: an ablation, for generators that write the blocks unasked."""
+    prompt_model_args: TrainerArguments = {}
+    """Arguments of TRL's SFTConfig for p."""
+    rationale_model_args: TrainerArguments = {}
+    """Arguments of TRL's SFTConfig for q."""
+
+    @model_validator(mode="after")
+    def _budget_can_be_reached(self) -> ColdStart:
+        check_budget(self.annotation.budget, self.annotators)
+        return self
 
 
 class EMStop(Section):

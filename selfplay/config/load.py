@@ -15,9 +15,9 @@ from pydantic import BaseModel, ValidationError
 
 from selfplay.config.annotation import AnnotationSettings, OpenAIEngine
 from selfplay.config.errors import UserError
-from selfplay.config.places import At, placed, recipe_file, shipped_recipes, with_wording
 from selfplay.config.recipe import Recipe
 from selfplay.config.sandbox import SandboxSettings
+from selfplay.config.values.places import At, placed, recipe_file, shipped_recipes, with_wording
 from verifiers.untrusted.files import read_text
 from verifiers.untrusted.shown import quoted, shown
 from verifiers.untrusted.yaml_text import DEEPEST, UnusableYaml, parse_yaml

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from selfplay.config.recipe import ComputeSettings, EngineSettings
+from selfplay.config.compute import ComputeSettings, EngineSettings
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.config.section import MeasuredSampling, Section
 

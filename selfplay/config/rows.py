@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from selfplay.config.places import DataSetName, RowsFile
 from selfplay.config.section import Section
+from selfplay.config.values.places import DataSetName, RowsFile
 
 TaskField = Literal[
     "problem",

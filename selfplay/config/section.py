@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from selfplay.config.places import ModelName, flat
+from selfplay.config.values.places import ModelName, flat
 
 
 class Section(BaseModel):

@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 
 from selfplay.config.annotation import AnnotatorEngine
 from selfplay.config.labelling import Band
-from selfplay.config.places import ConceptsFile, RunFolder, SentenceModelName
 from selfplay.config.section import SamplingSettings, Section
+from selfplay.config.values.places import ConceptsFile, RunFolder, SentenceModelName
 
 
 class ConceptChoice(Section):

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from selfplay.config.annotation import LocalEngine, OpenAIEngine
-from selfplay.config.places import TracesFile
 from selfplay.config.section import SamplingSettings, ScratchModel, Section, TrainerArguments
+from selfplay.config.values.places import TracesFile
 
 TeacherEngine = Annotated[LocalEngine | OpenAIEngine | ScratchModel, Field(discriminator="kind")]
 

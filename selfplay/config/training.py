@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from selfplay.config.places import PairsFile
 from selfplay.config.rows import Rows
 from selfplay.config.section import (
     SamplingSettings,
@@ -18,6 +17,7 @@ from selfplay.config.section import (
     refuse_pickles,
 )
 from selfplay.config.teacher import SFTRule
+from selfplay.config.values.places import PairsFile
 
 ValidRule = Literal["thinking_not_empty", "no_cjk", "boxed_answer"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfplay.config.recipe import EngineSettings
+from selfplay.config.compute import EngineSettings
 from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
 
 Row = dict[str, Any]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from selfplay.compute.workers import Workers
-from selfplay.config import recipe as config
+from selfplay.config.compute import EngineSettings
 from selfplay.engines import hf_engine, supervisor, vllm_engine
 from selfplay.engines.base import ModelRef, OnProgress, Sample, Sampling, ScoringRequest
 from selfplay.engines.flow import Feeder, FlowJob, Shard
@@ -28,7 +28,7 @@ Job = TypeVar("Job", bound=ShardJob)
 class ShardedEngine:
     """Generates and scores with one model over all workers; finished shards are never computed again."""
 
-    def __init__(self, model: ModelRef, settings: config.EngineSettings, workers: Workers, store: ShardStore) -> None:
+    def __init__(self, model: ModelRef, settings: EngineSettings, workers: Workers, store: ShardStore) -> None:
         self.model = model
         self._settings = settings
         self._workers = workers
@@ -147,7 +147,7 @@ class ShardedEngine:
             yield self._store.read(key)
 
 
-def _backend(settings: config.EngineSettings) -> Any:
+def _backend(settings: EngineSettings) -> Any:
     if settings.supervision is not None:
         return supervisor
     return {"transformers": hf_engine, "vllm": vllm_engine}[settings.kind]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from selfplay.compute.objects import Owner, unpacked
-from selfplay.config.secrets import strike_streams
+from selfplay.config.values.secrets import strike_streams
 from selfplay.engines.jobs import Row, ShardJob
 
 BEAT_S = 0.5

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 
 from selfplay.config.errors import RunStopped
-from selfplay.config.recipe import Evaluation
+from selfplay.config.evaluation import Evaluation
 from selfplay.config.section import SamplingSettings
 from selfplay.engines.base import ModelRef
 from selfplay.evaluation.metrics import Estimate, avg_at_k, estimate, paired_gain, pass_at_k

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from selfplay.config.recipe import ProblemKind
+from selfplay.config.domains import ProblemKind
+from selfplay.config.evaluation import SuiteEvaluation
 from selfplay.config.sandbox import SandboxSettings
-from selfplay.config.suites import SuiteEvaluation
 from selfplay.engines.base import ModelRef
 from selfplay.evaluation.evaluate import Values
 from selfplay.evaluation.evaluation_folder import EvaluationFolder

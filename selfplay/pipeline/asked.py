@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from selfplay.config.domains import ProblemKind
 from selfplay.config.errors import UserError
-from selfplay.config.recipe import ProblemKind
 from selfplay.pipeline.policies import run_of
 from selfplay.run.directory import read_recipe
 from selfplay.suites.load import DEFAULT_WORDING, Suite

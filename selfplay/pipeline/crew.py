@@ -17,8 +17,8 @@ from selfplay.compute.cluster.ray_workers import RayWorkers
 from selfplay.compute.cluster.room import Demand, NoRoom, demand_of
 from selfplay.compute.cluster.session import NOT_INSTALLED, RaySession, is_installed
 from selfplay.compute.workers import Workers
+from selfplay.config.compute import ComputeSettings
 from selfplay.config.errors import UserError
-from selfplay.config.recipe import ComputeSettings
 from selfplay.preflight.recipe import Finding
 from selfplay.rollouts.judge import Judge, JudgeSettings
 from selfplay.rollouts.node_judge import NodeJudge

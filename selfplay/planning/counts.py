@@ -6,10 +6,10 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+from selfplay.config.evaluation import SuiteEvaluation
 from selfplay.config.recipe import Recipe
 from selfplay.config.rows import DatasetRows, FileRows
 from selfplay.config.seeds import DatasetSeeds, FileSeeds, Seeds
-from selfplay.config.suites import SuiteEvaluation
 from selfplay.planning.rates import Rates, UnusableRates
 from verifiers.untrusted.files import LONGEST_ROW, demand_file, open_file, read_json
 from verifiers.untrusted.shown import shown

@@ -8,8 +8,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from selfplay.config.compute import ComputeSettings, EngineSettings
 from selfplay.config.errors import UserError
-from selfplay.config.recipe import ComputeSettings, EngineSettings
 from selfplay.config.section import SamplingSettings
 from selfplay.config.training import GRPORule
 from selfplay.planning.architecture import Architecture, cut_fault

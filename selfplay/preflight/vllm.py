@@ -8,8 +8,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from selfplay.config.compute import EngineSettings
 from selfplay.config.errors import UserError
-from selfplay.config.recipe import EngineSettings, Recipe
+from selfplay.config.recipe import Recipe
 from selfplay.config.training import GRPORule
 from selfplay.preflight.async_trainer import check_async_trainer
 from selfplay.preflight.quantised import name_fault, rollouts_fault, served_fault

@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from selfplay.config.recipe import Domain as DomainSettings
+from selfplay.config.domains import Domain as DomainSettings
 from selfplay.config.seeds import QuickstartSeeds
 from selfplay.quickstart import list_programs, word_problems
 from selfplay.quickstart.seed_problem import DEFAULT_SLIP_RATE, SPLITS, Domain, SeedProblem, Split, distinct

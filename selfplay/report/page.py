@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from selfplay.config.secrets import struck
+from selfplay.config.values.secrets import struck
 from selfplay.report import charts, funnel, samples, training_charts
 from selfplay.report.changes import changed_problems
 from selfplay.report.run_tables import RunTables

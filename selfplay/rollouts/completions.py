@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from selfplay import formats
-from selfplay.config.recipe import ProblemKind
+from selfplay.config.domains import ProblemKind
 from selfplay.config.section import SamplingSettings
 from selfplay.engines.base import Missing, OnProgress, Policy, Sample, Sampling
 from selfplay.run.records import LabelledTask, Rollout, Seed

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sandbox.model import Sandbox
 from sandbox.open import open_sandbox
-from selfplay.config.recipe import ASSERTS, ProblemKind
+from selfplay.config.domains import ASSERTS, ProblemKind
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.run.store import VerdictStore, key_begun, key_ended
 from verifiers import registry

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.compute.workers import Workers
-from selfplay.config.recipe import ProblemKind
+from selfplay.config.domains import ProblemKind
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.rollouts.judge import Judge, JudgeSettings, load_verifier
 from verifiers.model import Task, Verdict, Verifier

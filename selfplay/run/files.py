@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from selfplay.config.errors import UserError
-from selfplay.config.secrets import struck
+from selfplay.config.values.secrets import struck
 from verifiers.untrusted import files
 
 BLOCK_BYTES = 1_000_000

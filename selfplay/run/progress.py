@@ -9,7 +9,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from selfplay.config.secrets import struck
+from selfplay.config.values.secrets import struck
 from selfplay.run.files import RunError, read_json
 
 FILE = "progress.json"

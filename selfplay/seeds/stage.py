@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from selfplay.config.recipe import Domain, Recipe
+from selfplay.config.domains import Domain
+from selfplay.config.recipe import Recipe
 from selfplay.config.rows import DatasetRows, FileRows, RowField
 from selfplay.config.seeds import DatasetSeeds, FileSeeds, ProceduralSeeds, QuickstartSeeds, UserSeeds
 from selfplay.quickstart import procedural, seeds

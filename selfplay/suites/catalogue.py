@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from selfplay.config.recipe import ASSERTS as ASSERTS_VERIFIER
-from selfplay.config.recipe import ProblemKind
+from selfplay.config.domains import ASSERTS as ASSERTS_VERIFIER
+from selfplay.config.domains import ProblemKind
 
 Form = Literal[
     "answer",

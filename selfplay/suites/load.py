@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from selfplay.config.places import ROW_FILES
-from selfplay.config.recipe import ProblemKind
-from selfplay.config.suites import UserSuite
+from selfplay.config.domains import ProblemKind
+from selfplay.config.evaluation import UserSuite
+from selfplay.config.values.places import ROW_FILES
 from selfplay.formats import solver_template
 from selfplay.run.records import Seed
 from selfplay.run.seeding import content_id

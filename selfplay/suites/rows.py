@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.config.errors import UserError
-from selfplay.config.places import ROW_FILES
+from selfplay.config.values.places import ROW_FILES
 from selfplay.run.hub import PATIENCE_S, offline_without_hub
 from selfplay.seeds.row_files import Row, rows_of_file
 from selfplay.seeds.rows import dataset_rows

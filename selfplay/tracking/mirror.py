@@ -18,7 +18,7 @@ from typing import Any
 
 from sandbox.process.inside import take_channel
 from selfplay.config.errors import FAILED, UserError
-from selfplay.config.secrets import strike_streams, struck
+from selfplay.config.values.secrets import strike_streams, struck
 from selfplay.run.directory import read_run
 from selfplay.run.files import RunError, locked
 from selfplay.run.place import inside, refuse_ways_out

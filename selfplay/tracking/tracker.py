@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from selfplay.config.recipe import Recipe
-from selfplay.config.secrets import struck
+from selfplay.config.values.secrets import struck
 from selfplay.run.files import repair_lines, write_text
 from selfplay.run.place import inside
 from selfplay.run.plan import Plan

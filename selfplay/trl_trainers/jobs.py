@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from selfplay.config.recipe import Domain, Sharding
+from selfplay.config.compute import Sharding
+from selfplay.config.domains import Domain
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.config.training import CollapseGuard, GRPORule
 from selfplay.engines.base import ModelRef

@@ -19,7 +19,7 @@ import yaml
 from selfplay.cli.app import app
 from selfplay.config.errors import UserError
 from selfplay.config.load import load_recipe
-from selfplay.config.places import shipped_recipes
+from selfplay.config.values.places import shipped_recipes
 from tests.docs.pages import DOCS, ROOT, prose
 
 PAGES = [*sorted(DOCS.rglob("*.md")), *(ROOT / name for name in ("README.md", "examples/README.md", "CONTRIBUTING.md"))]

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from selfplay.config.recipe import Domain
+from selfplay.config.domains import Domain
 from tests.docs.pages import pages
 from tests.e2e.conftest import environment
 from tests.verifiers.judge.judge_server import judge_server

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from selfplay.config.recipe import EngineSettings
+from selfplay.config.compute import EngineSettings
 from selfplay.engines.base import ModelRef
 from selfplay.pipeline.evaluate import engine_fault
 from tests.docs.pages import pages

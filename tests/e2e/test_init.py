@@ -10,7 +10,7 @@ import jsonschema_rs
 import pytest
 
 from selfplay.cli import start
-from selfplay.config.places import RECIPES, shipped_recipes
+from selfplay.config.values.places import RECIPES, shipped_recipes
 from selfplay.pipeline import check, load_recipe
 from selfplay.quickstart.project import FOLDER, TEMPLATES, Template, recipe_schema, write_project
 from selfplay.run.records import Rollout

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from examples import whole_loop
+from selfplay.config.compute import EngineSettings
 from selfplay.config.em import EM
 from selfplay.config.labelling import Labelling
-from selfplay.config.recipe import EngineSettings
 from selfplay.engines.base import ModelRef, ScoringRequest
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.labelling.answer_vote import label_by_answers

@@ -11,7 +11,7 @@ import pytest
 
 from selfplay.compute.cluster.session import OF_OUR_OWN
 from selfplay.compute.workers import Workers
-from selfplay.config.recipe import ComputeSettings, RaySettings
+from selfplay.config.compute import ComputeSettings, RaySettings
 from selfplay.engines.base import ModelRef
 from selfplay.pipeline.crew import crew_of
 from selfplay.quickstart import seeds

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfplay import formats
-from selfplay.config.recipe import Domain
+from selfplay.config.domains import Domain
 from verifiers.model import Task, Test
 
 DOMAIN = Domain.model_validate({"seeds": {"kind": "quickstart", "grammar": "math"}})

@@ -26,8 +26,8 @@ from selfplay.compute.rendezvous import Meeting, open_port
 from selfplay.compute.system_errors import lost_worker_sentence
 from selfplay.compute.worker_main import JobFault, run_rank
 from selfplay.compute.workers import RANK_TIMEOUT_S, Calls, Done, Job, OnTick, WorkerError, Workers
-from selfplay.config.recipe import RaySettings
-from selfplay.config.secrets import names_a_secret
+from selfplay.config.compute import RaySettings
+from selfplay.config.values.secrets import names_a_secret
 from selfplay.run.files import remove_folder
 
 MOST_LOSSES = 5

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from selfplay.config.compute import ComputeSettings
 from selfplay.config.errors import UserError
-from selfplay.config.recipe import ComputeSettings
 
 MEMORY = 2**20
 """Bytes that Ray sets aside for what takes no CPU."""

@@ -22,7 +22,7 @@ from typing import Any
 from selfplay.compute.cluster.hand import Hand
 from selfplay.compute.cluster.room import MEMORY, ClusterNode, Demand, NoRoom
 from selfplay.compute.workers import WorkerError
-from selfplay.config.recipe import RaySettings
+from selfplay.config.compute import RaySettings
 
 NOT_INSTALLED = (
     "compute.executor: is ray, but Ray is not installed; `pip install 'promptcot[ray]'`, or set compute.executor to "

@@ -11,8 +11,8 @@ import pytest
 from pydantic import BaseModel
 
 from selfplay.config.load import RecipeError, deciding, differences, load_recipe, with_line
-from selfplay.config.places import flat
 from selfplay.config.recipe import Recipe
+from selfplay.config.values.places import flat
 
 MINIMAL = """\
 name: small

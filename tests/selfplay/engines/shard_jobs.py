@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from selfplay.config.recipe import EngineSettings
+from selfplay.config.compute import EngineSettings
 from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
 from selfplay.engines.jobs import GenerateJob, ScoreJob
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from selfplay.config import recipe as config
 from selfplay.config.annotation import Budget, OpenAIEngine
+from selfplay.config.compute import EngineSettings
 from selfplay.engines.api.budget import BudgetSpent, Ledger, TokenUsage
 from selfplay.engines.api.engine import ApiEngine, sample_seeds
 from selfplay.engines.api.tokenizer import EndpointTokenizer, TokenizerError
@@ -324,7 +324,7 @@ def test_scores_equal_those_of_transformers(
         ScoringRequest("Ann: ", (" x", (5, 6, 7)), ends=False),
     ]
     remote = engine(server, tmp_path, tokenizer=tiny_model.path)
-    local = ShardedEngine(tiny_model, config.EngineSettings(), in_process, ShardStore(tmp_path / "shards"))
+    local = ShardedEngine(tiny_model, EngineSettings(), in_process, ShardStore(tmp_path / "shards"))
     found, expected = remote.score_with_lengths(requests), local.score_with_lengths(requests)
     for ours, theirs in zip(found, expected, strict=True):
         assert [count for _, count in ours] == [count for _, count in theirs]

@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from selfplay.config import recipe as config
 from selfplay.config.annotation import OpenAIEngine
+from selfplay.config.compute import EngineSettings
 from selfplay.engines.api.engine import ApiEngine
 from selfplay.engines.api.probe import probe
 from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
@@ -88,7 +88,7 @@ def settings(url: str, served: ModelRef, **more: Any) -> OpenAIEngine:
 
 @pytest.fixture
 def local(small_model: ModelRef, in_process: Any, tmp_path: Path) -> ShardedEngine:
-    return ShardedEngine(small_model, config.EngineSettings(), in_process, ShardStore(tmp_path / "shards"))
+    return ShardedEngine(small_model, EngineSettings(), in_process, ShardStore(tmp_path / "shards"))
 
 
 def test_greedy_completions_are_those_of_transformers(remote: ApiEngine, local: ShardedEngine) -> None:

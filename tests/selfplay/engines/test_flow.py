@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from selfplay.config.recipe import EngineSettings
+from selfplay.config.compute import EngineSettings
 from selfplay.engines import supervisor
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.engines.flow import TAKEN, Feeder, FlowJob, Journal, Shard, Taker

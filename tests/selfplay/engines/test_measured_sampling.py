@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from selfplay.config import recipe as config
 from selfplay.config.annotation import OpenAIEngine
+from selfplay.config.compute import EngineSettings
 from selfplay.config.section import MeasuredSampling, SamplingSettings
 from selfplay.engines.api.wire import generation
 from selfplay.engines.base import ModelRef, Sampling
@@ -22,7 +22,7 @@ TEMPLATE = "{% for turn in messages %}<{{ turn.role }}>{{ turn.content }}{% endf
 
 
 def texts(model: ModelRef, workers: Any, folder: Path, sampling: Sampling) -> list[str]:
-    engine = ShardedEngine(model, config.EngineSettings(), workers, ShardStore(folder))
+    engine = ShardedEngine(model, EngineSettings(), workers, ShardStore(folder))
     return [sample.text for sample in engine.generate(PROMPTS, sampling, seed=3)]
 
 

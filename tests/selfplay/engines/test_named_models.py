@@ -11,7 +11,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from selfplay.config.recipe import EngineSettings
+from selfplay.config.compute import EngineSettings
 from selfplay.config.section import PretrainedModel
 from selfplay.engines import named_models
 from selfplay.engines.base import ModelRef, Sampling

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfplay.config import recipe as config
+from selfplay.config.compute import EngineSettings
 from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
 from selfplay.engines.sharded import ShardedEngine, _slices
 from selfplay.run.store import ShardStore
@@ -28,7 +28,7 @@ def test_slices_cover_everything_evenly(count: int, size: int) -> None:
 
 
 def engine(model: ModelRef, workers: Any, folder: Path, shard: int = 4) -> ShardedEngine:
-    return ShardedEngine(model, config.EngineSettings(shard=shard), workers, ShardStore(folder))
+    return ShardedEngine(model, EngineSettings(shard=shard), workers, ShardStore(folder))
 
 
 def test_finished_shards_are_not_computed_again(tiny_model: ModelRef, in_process: Any, store_folder: Path) -> None:

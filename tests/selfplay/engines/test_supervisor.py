@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from selfplay.config import recipe as config
+from selfplay.config.compute import EngineSettings
 from selfplay.config.section import Supervision
 from selfplay.engines import supervisor, vllm_engine
 from selfplay.engines.base import ModelRef, Sampling
@@ -44,7 +44,7 @@ def job(folder: Path, faults: dict[str, str] | None = None, supervision: Supervi
     given = {
         "model": ModelRef("nowhere", "toy"),
         "device": "cpu",
-        "settings": config.EngineSettings(kind="vllm", supervision=supervision),
+        "settings": EngineSettings(kind="vllm", supervision=supervision),
         "journal": folder / "store" / "shard.jsonl",
         "prompts": [f"prompt {n}" for n in range(COUNT)],
         "sampling": Sampling(1.0, 4),
@@ -178,7 +178,7 @@ def test_stages_get_the_same_rows_and_no_journal_stays(
     tmp_path: Path, tiny_model: ModelRef, in_process: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vllm_engine, "flow", toy_flow.flow)
-    settings = config.EngineSettings(kind="vllm", shard=4, supervision=Supervision())
+    settings = EngineSettings(kind="vllm", shard=4, supervision=Supervision())
     engine = ShardedEngine(tiny_model, settings, in_process, ShardStore(tmp_path / "store"))
     prompts = [f"{1 + n % 3} steps, p{n}" for n in range(8)]
     found = engine.generate(prompts, Sampling(1.0, 4), 0)
@@ -198,9 +198,9 @@ def test_stages_get_the_same_rows_and_no_journal_stays(
 )
 def test_settings_that_go_together(engine: dict[str, Any], refused: str) -> None:
     with pytest.raises(ValueError, match=refused):
-        config.EngineSettings.model_validate(engine)
+        EngineSettings.model_validate(engine)
 
 
 def test_ranks_multiply() -> None:
     args = {"tensor_parallel_size": 4, "pipeline_parallel_size": 2, "max_model_len": 64}
-    assert config.EngineSettings.model_validate({"kind": "vllm", "args": args, "supervision": {}}).ranks == 8
+    assert EngineSettings.model_validate({"kind": "vllm", "args": args, "supervision": {}}).ranks == 8

@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks._engine_steps import watched
 from benchmarks._one_shard import completed
-from selfplay.config.recipe import EngineSettings
+from selfplay.config.compute import EngineSettings
 from selfplay.engines import hf_engine
 from selfplay.engines.base import ModelRef, Sampling, ScoringRequest
 from selfplay.engines.flow import Feeder, FlowJob, Shard

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from selfplay.config.domains import ProblemKind
 from selfplay.config.measurement import Measurement
-from selfplay.config.recipe import ProblemKind
 from selfplay.evaluation.evaluation_folder import EvaluationFolder
 from selfplay.evaluation.measuring import MeasuredProblem
 from selfplay.run.records import Seed

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from selfplay.config.recipe import Evaluation
+from selfplay.config.evaluation import Evaluation
 from tests.docs.pages import pages
 
 PAGE = pages("how-to/evaluate.md", "results/evaluation.md")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from selfplay.config.recipe import ProblemKind
+from selfplay.config.domains import ProblemKind
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.config.section import MeasuredSampling
 from selfplay.engines.base import Missing, ModelRef, Sample

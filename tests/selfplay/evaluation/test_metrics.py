@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfplay.config.recipe import Evaluation
+from selfplay.config.evaluation import Evaluation
 from selfplay.evaluation import evaluate
 from selfplay.evaluation.evaluate import Judged, NothingJudged, gain_rows, metric_rows, metric_values
 from selfplay.evaluation.metrics import avg_at_k, estimate, maj_at_k, paired_gain, pass_at_k

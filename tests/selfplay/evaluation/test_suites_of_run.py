@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from selfplay.config.evaluation import SuiteEvaluation
 from selfplay.config.load import RecipeError, load_recipe
 from selfplay.config.sandbox import SandboxSettings
-from selfplay.config.suites import SuiteEvaluation
 from selfplay.engines.base import ModelRef
 from selfplay.evaluation.evaluate import Values, comparable, gain_rows, metric_rows
 from selfplay.evaluation.suites_of_run import load_suites, measure_suites, suite_contents, suite_tables, suite_values

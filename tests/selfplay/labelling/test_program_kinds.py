@@ -11,8 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from selfplay import formats
+from selfplay.config.domains import Domain
 from selfplay.config.labelling import Labelling
-from selfplay.config.recipe import Domain
 from selfplay.engines.base import ModelRef, Sample
 from selfplay.labelling import checkers
 from selfplay.labelling.checkers import CheckerTrial, changes, try_checker

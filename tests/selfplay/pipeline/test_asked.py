@@ -13,8 +13,8 @@ from rich.console import Console
 
 from selfplay.cli.evaluate_view import prompt_lines
 from selfplay.config.errors import UserError
+from selfplay.config.evaluation import UserSuite
 from selfplay.config.load import load_recipe
-from selfplay.config.suites import UserSuite
 from selfplay.evaluation.evaluation_folder import EvaluationFolder
 from selfplay.pipeline.asked import asked_of
 from selfplay.pipeline.policies import run_of

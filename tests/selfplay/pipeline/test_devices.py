@@ -11,8 +11,8 @@ import pytest
 
 from selfplay.compute import workers
 from selfplay.compute.cluster.room import ClusterNode
+from selfplay.config.compute import ComputeSettings, RaySettings
 from selfplay.config.load import RecipeError, load_recipe
-from selfplay.config.recipe import ComputeSettings, RaySettings
 from selfplay.pipeline import crew
 
 QUICKSTART = Path(__file__).parents[3] / "configs" / "quickstart.yaml"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from selfplay.config.load import load_recipe
-from selfplay.config.places import shipped_recipes
+from selfplay.config.values.places import shipped_recipes
 from selfplay.pipeline.lines import line_of
 from selfplay.planning.stages import stages_of
 from selfplay.run.plan import Kind

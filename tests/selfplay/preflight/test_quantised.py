@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 import pytest
 
+from selfplay.config.compute import EngineSettings
 from selfplay.config.load import load_recipe
-from selfplay.config.recipe import EngineSettings, Recipe
+from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef
 from selfplay.engines.vllm_engine import _shape
 from selfplay.preflight.quantised import training_fault

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from selfplay.config.recipe import Domain
+from selfplay.config.domains import Domain
 from selfplay.config.rows import DatasetRows, FileRows
 from selfplay.run.records import Seed
 from selfplay.seeds.rows import SeedError, Unreachable, rows_of

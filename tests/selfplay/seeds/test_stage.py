@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from selfplay.config.recipe import Domain, Recipe
+from selfplay.config.domains import Domain
+from selfplay.config.recipe import Recipe
 from selfplay.config.rows import FileRows
 from selfplay.quickstart.seed_problem import Split
 from selfplay.quickstart.seeds import exact_solver

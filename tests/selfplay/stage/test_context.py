@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from selfplay.config.recipe import ComputeSettings, EngineSettings
+from selfplay.config.compute import ComputeSettings, EngineSettings
 from selfplay.engines.base import ModelRef
 from selfplay.stage.context import Context
 from selfplay.stage.training_logs import TrainingLogs

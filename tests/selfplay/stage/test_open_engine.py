@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from selfplay.config.annotation import LocalEngine, OpenAIEngine
-from selfplay.config.recipe import EngineSettings
+from selfplay.config.compute import EngineSettings
 from selfplay.config.section import SamplingSettings
 from selfplay.engines.base import Missing, ModelRef, Sample
 from selfplay.engines.named_models import NamedModels

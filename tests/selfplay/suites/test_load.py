@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from selfplay.config.evaluation import UserSuite
 from selfplay.config.load import RecipeError, section_of
-from selfplay.config.suites import UserSuite
 from selfplay.suites.catalogue import PINS, SUITES, table
 from selfplay.suites.load import load_suite
 from selfplay.suites.published import FORMS

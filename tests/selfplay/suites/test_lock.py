@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from selfplay.config.suites import UserSuite
+from selfplay.config.evaluation import UserSuite
 from selfplay.suites import load as loading
 from selfplay.suites.catalogue import PINS
 from selfplay.suites.load import load_suite

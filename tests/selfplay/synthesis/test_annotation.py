@@ -13,8 +13,9 @@ from rich.console import Console
 
 from selfplay import formats
 from selfplay.cli.views import annotation_view
+from selfplay.config.compute import EngineSettings
 from selfplay.config.load import load_recipe
-from selfplay.config.recipe import EngineSettings, Recipe
+from selfplay.config.recipe import Recipe
 from selfplay.engines.base import ModelRef, ScoringRequest
 from selfplay.engines.sharded import ShardedEngine
 from selfplay.pipeline.launch import uses_workers

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from selfplay.config.recipe import Sharding
+from selfplay.config.compute import Sharding
 from selfplay.config.training import CollapseGuard
 from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds

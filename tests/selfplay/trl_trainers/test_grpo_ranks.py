@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from selfplay.compute.workers import Workers
-from selfplay.config.recipe import Domain
+from selfplay.config.domains import Domain
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.config.training import GRPORule
 from selfplay.engines.base import ModelRef

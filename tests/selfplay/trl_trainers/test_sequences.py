@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from selfplay.compute.workers import WorkerError, Workers
-from selfplay.config.recipe import Sharding
+from selfplay.config.compute import Sharding
 from selfplay.engines.base import ModelRef
 from selfplay.trl_trainers.jobs import Placement, TrainerJob
 from selfplay.trl_trainers.sharded.sequence import CutCollator, NotCut, Parts, demand_heads, fault_of

@@ -18,7 +18,8 @@ import pytest
 import torch
 
 from selfplay.compute.workers import WorkerError, Workers
-from selfplay.config.recipe import Recipe, Sharding
+from selfplay.config.compute import Sharding
+from selfplay.config.recipe import Recipe
 from selfplay.config.training import GRPORule
 from selfplay.engines import loading
 from selfplay.engines.base import ModelRef

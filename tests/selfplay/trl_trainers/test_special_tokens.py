@@ -11,7 +11,7 @@ import pytest
 from datasets import Dataset
 from tokenizers.processors import TemplateProcessing
 
-from selfplay.config.recipe import EngineSettings
+from selfplay.config.compute import EngineSettings
 from selfplay.engines import loading
 from selfplay.engines.api.tokenizer import EndpointTokenizer
 from selfplay.engines.base import ModelRef, Sampling, ScoringRequest

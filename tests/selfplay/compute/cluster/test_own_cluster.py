@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from selfplay.compute.workers import WorkerError
-from selfplay.config.recipe import ComputeSettings
+from selfplay.config.compute import ComputeSettings
 from selfplay.pipeline.crew import crew_of
 from tests.faults.runs import Session
 

@@ -21,7 +21,7 @@ from selfplay.compute.cluster.ray_workers import RayWorkers
 from selfplay.compute.cluster.room import Demand
 from selfplay.compute.worker_main import JobFault
 from selfplay.compute.workers import WorkerError
-from selfplay.config.recipe import RaySettings
+from selfplay.config.compute import RaySettings
 
 
 class RayActorError(Exception):

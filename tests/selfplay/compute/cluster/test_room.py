@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from selfplay.compute.cluster.room import ClusterNode, Demand, NoRoom, demand_of
-from selfplay.config.recipe import ComputeSettings, RaySettings
+from selfplay.config.compute import ComputeSettings, RaySettings
 
 RAY = RaySettings(address="auto")
 

@@ -15,7 +15,7 @@ from selfplay.compute.cluster import session
 from selfplay.compute.cluster.room import NoRoom
 from selfplay.compute.cluster.session import HEAD_GONE_S, LOOK_S, ONE_TRY, RaySession
 from selfplay.compute.workers import WorkerError
-from selfplay.config.recipe import RaySettings
+from selfplay.config.compute import RaySettings
 
 MISMATCH = """Version mismatch: The cluster was started with:
     Ray: 2.59.0

@@ -1,4 +1,4 @@
-"""Settings of suites, the sets of problems that models are measured on. Importing it loads no heavy library."""
+"""The settings of evaluation: held-out problems, and suites, the sets of problems that models are measured on."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from selfplay.config.places import DataSetName, DownloadsFolder, LockFile, RowsFile
 from selfplay.config.rows import TaskField
-from selfplay.config.section import MeasuredSampling, Name, Section
+from selfplay.config.section import MeasuredSampling, Name, SamplingSettings, Section
+from selfplay.config.values.places import DataSetName, DownloadsFolder, LockFile, RowsFile
 
 
 class UserSuite(Section):
@@ -76,3 +76,37 @@ class SuiteEvaluation(Section):
         if len(set(names)) < len(names):
             raise ValueError("names a suite twice; each has one name")
         return self
+
+
+class Evaluation(Section):
+    """Held-out accuracy, before and after each round."""
+
+    problems: Annotated[int, Field(ge=1)] = 400
+    """Held-out problems of each domain."""
+    split: Literal["heldout", "dev"] = "heldout"
+    """`dev` is for choosing settings; figures come from `heldout`."""
+    samples: Annotated[int, Field(ge=1, le=1024)] = 4
+    """k, completions a problem and temperature."""
+    temperatures: tuple[Annotated[float, Field(gt=0, le=5)], ...] = (1.0, 0.6)
+    """Sampling temperatures of avg@k and pass@k."""
+    greedy: bool = True
+    """Also one greedy completion a problem."""
+    max_new_tokens: Annotated[int, Field(ge=1, le=131072)] = 4096
+    """Longest completion, in tokens."""
+    bootstrap: Annotated[int, Field(ge=100, le=100000)] = 2000
+    """Resamples of the problems for the 95% intervals."""
+    suites: SuiteEvaluation | None = None
+    """Benchmarks, by name or of one's own, beside the held-out problems; none measures on no others."""
+
+    @model_validator(mode="after")
+    def _measures_each_once(self) -> Evaluation:
+        if len(set(self.temperatures)) < len(self.temperatures):
+            raise ValueError(
+                "evaluation.temperatures names one twice, which would draw the same completions again and count them "
+                "as others; raise evaluation.samples for more of them"
+            )
+        return self
+
+    def sampling_at(self, temperature: float) -> SamplingSettings:
+        """How completions are drawn at a temperature, from the whole distribution."""
+        return SamplingSettings(temperature=temperature, max_new_tokens=self.max_new_tokens)

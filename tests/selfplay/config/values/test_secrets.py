@@ -20,13 +20,13 @@ from pydantic import ValidationError
 
 from selfplay.config.load import RecipeError, load_recipe
 from selfplay.config.recipe import Recipe
-from selfplay.config.secrets import STRUCK, struck
+from selfplay.config.values.secrets import STRUCK, struck
 from selfplay.run.directory import RunDirectory
 from selfplay.run.files import write_json, write_text
 from selfplay.run.progress import ProgressFile, note_ending
 from selfplay.tracking.tracker import Tracker
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 LETTERS = st.sampled_from("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789")
 RANDOM = st.text(LETTERS, min_size=36, max_size=48)
 SHAPES = (
@@ -99,7 +99,9 @@ def test_what_looks_like_a_secret_is_struck(spelling: str, secret: str, before: 
 
 
 VALUES = st.text(st.characters(min_codepoint=33, max_codepoint=0x24F), min_size=8, max_size=30).filter(
-    lambda text: not text.startswith("/") and not (text.isascii() and text.isalpha()) and "\\" not in text
+    lambda text: (
+        not (text.startswith("/") or (text.isascii() and text.isalpha()) or "\\" in text or text != text.strip())
+    )
 )
 
 
@@ -114,6 +116,13 @@ def test_values_of_variables_are_struck(monkeypatch: pytest.MonkeyPatch, name: s
         assert spelt not in found
         if spelt != value:
             json.loads(found[2:-2])
+
+
+@pytest.mark.parametrize("value", ["pass%20word\x7f", "a%2541bcdefgh\x7f"])
+def test_values_that_hold_spellings_are_struck(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("DB_PASSWORD", value)
+    assert struck(f"a {json.dumps(value)} b") == 'a "[secret]" b'
+    assert value not in json.loads(json.loads(struck(json.dumps(json.dumps(value)))))
 
 
 @pytest.mark.parametrize(
@@ -315,7 +324,7 @@ def test_nothing_that_a_run_writes_holds_a_secret(tmp_path: Path, monkeypatch: p
 
 PRINTING = """
 import logging, os, sys, traceback
-from selfplay.config.secrets import strike_streams
+from selfplay.config.values.secrets import strike_streams
 strike_streams()
 logging.basicConfig()
 token = os.environ["A_TOKEN"]

@@ -98,7 +98,21 @@ def _found(text: str) -> Iterator[tuple[int, int]]:
 def _values(environment: Mapping[str, str]) -> list[str]:
     """The values of variables that hold secrets by their names; short words and paths are none."""
     named = (value.strip() for name, value in environment.items() if _SECRET_VARIABLE.search(name))
-    return [v for v in named if len(v) >= SHORTEST and not _WORD.fullmatch(v) and not v.startswith("/")]
+    return [
+        form
+        for value in named
+        if len(value) >= SHORTEST and not _WORD.fullmatch(value) and not value.startswith("/")
+        for form in _forms(value)
+    ]
+
+
+def _forms(value: str) -> Iterator[str]:
+    """The value, and what is left of it in a text whose spellings were undone, where it holds some, such as `%20`."""
+    yield value
+    for _ in range(_ROUNDS if _SPELLINGS.search(value) else 0):
+        value, _, changed = _respelt(value, array("q", range(len(value) + 1)))
+        if changed and len(value) >= SHORTEST:
+            yield value
 
 
 def _respelt(text: str, places: array[int]) -> tuple[str, array[int], bool]:

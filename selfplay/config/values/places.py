@@ -37,7 +37,7 @@ class Place:
 
 LONGEST = 96
 """Most characters of a name on the hub."""
-RECIPES = (Path(__file__).resolve().parents[1] / "recipes").resolve()
+RECIPES = (Path(__file__).resolve().parents[2] / "recipes").resolve()
 """In a checkout this is `configs/`, to which `selfplay/recipes` is a link."""
 ROWS = "a CSV, JSON, JSON lines or Parquet file"
 ROW_FILES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
