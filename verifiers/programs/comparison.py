@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, get_args
 
 from verifiers.patterns import linear
@@ -68,14 +68,20 @@ def same_decimal_lines(actual: str, expected: str) -> bool:
 
 
 def _same_decimals(actual: Sequence[str], expected: Sequence[str]) -> bool:
-    return len(actual) == len(expected) and all(
-        len(a) <= _MOST_DIGITS
-        and len(b) <= _MOST_DIGITS
-        and _NUMBER.fullmatch(a) is not None
-        and _NUMBER.fullmatch(b) is not None
-        and Decimal(a) == Decimal(b)
-        for a, b in zip(actual, expected, strict=True)
-    )
+    if len(actual) != len(expected):
+        return False
+    numbers = ((_exact_decimal(a), _exact_decimal(b)) for a, b in zip(actual, expected, strict=True))
+    return all(a is not None and a == b for a, b in numbers)
+
+
+def _exact_decimal(word: str) -> Decimal | None:
+    """The number that a word is; None for any other, and for one beyond all decimals."""
+    if len(word) > _MOST_DIGITS or _NUMBER.fullmatch(word) is None:
+        return None
+    try:
+        return Decimal(word)
+    except InvalidOperation:  # an exponent of more than eighteen digits
+        return None
 
 
 def same_tokens(actual: str, expected: str, tolerance: Tolerant = None) -> bool:

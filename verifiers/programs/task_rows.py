@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from decimal import Decimal
+from keyword import iskeyword
 from typing import Any
 
 from sandbox.languages import LANGUAGES
@@ -14,10 +15,13 @@ from verifiers.model import Task, Test
 from verifiers.programs.approximate import TOLERANCE_KINDS
 from verifiers.programs.checker import needs_testlib
 from verifiers.programs.comparison import COMPARISONS
-from verifiers.untrusted.json_values import DEEPEST_JSON, is_too_deep, parse_json
+from verifiers.untrusted.json_values import DEEPEST_JSON, is_of_whole_characters, is_too_deep, parse_json
+from verifiers.untrusted.shown import quoted
 
 TASK_FIELDS = tuple(field.name for field in fields(Task))
 """Fields of a row that say something of a task; all are optional."""
+_IN_AND_OUT = ("input", "output")
+_MOST = 1e9
 LONGEST_JSON = 1 << 24
 """Most characters of the text of one JSON value."""
 
@@ -51,8 +55,12 @@ def read_task(row: Mapping[str, Any], fault: Fault, programs: bool) -> Task:
     return _TaskRow(row, fault).task(programs)
 
 
-def program_fault(task: Task) -> tuple[str, str] | tuple[()]:  # noqa: PLR0911 - one return per fault
+def program_fault(task: Task) -> tuple[str, str] | tuple[()]:
     """The field for which no program can be judged by a task, and what is wrong with it; nothing where one can."""
+    return _fault_of_choices(task) or _fault_of_bounds(task) or _fault_of_function(task) or _fault_of_texts(task)
+
+
+def _fault_of_choices(task: Task) -> tuple[str, str] | tuple[()]:
     if task.comparison is not None and task.comparison not in COMPARISONS:
         return "comparison", f"must be one of {', '.join(COMPARISONS)}, not {task.comparison!r}"
     if task.tolerance_kind not in TOLERANCE_KINDS:
@@ -61,9 +69,26 @@ def program_fault(task: Task) -> tuple[str, str] | tuple[()]:  # noqa: PLR0911 -
         return "language", f"must be one of {', '.join(LANGUAGES)}, not {task.language!r}"
     if task.checker is not None and needs_testlib(task.checker):
         return "checker", "includes testlib.h, which is not shipped: put the header's text in its place"
+    return ()
+
+
+def _fault_of_bounds(task: Task) -> tuple[str, str] | tuple[()]:
+    """Of what comes from a caller in Python; rows are read within the same bounds."""
+    for field, kinds in (("time_limit_s", (int, float)), ("memory_mb", (int,)), ("float_tolerance", (int, float))):
+        value = getattr(task, field)
+        if value is None and field == "float_tolerance":
+            continue
+        is_bounded = type(value) in kinds and (0 < value < _MOST or (value == 0 and field == "float_tolerance"))
+        if not is_bounded:
+            kind = "a whole number" if kinds == (int,) else "a number"
+            return field, f"must be {kind} above 0 and below {_MOST:g}, not {quoted(value, 40)}"
+    return ()
+
+
+def _fault_of_function(task: Task) -> tuple[str, str] | tuple[()]:
     if task.entry_point is None:
         return ()
-    if not task.entry_point.isidentifier():
+    if not task.entry_point.isidentifier() or iskeyword(task.entry_point):
         return "entry_point", f"{task.entry_point!r} is no name of a function"
     if not LANGUAGES[task.language].has_functions:
         return "entry_point", f"names a function, and those of {task.language} programs are not called"
@@ -72,6 +97,17 @@ def program_fault(task: Task) -> tuple[str, str] | tuple[()]:  # noqa: PLR0911 -
     return (
         ("checker", "reads standard output, and this task calls a function; drop one of them") if task.checker else ()
     )
+
+
+def _fault_of_texts(task: Task) -> tuple[str, str] | tuple[()]:
+    """No program reads or writes half of a character."""
+    texts = ((f"tests[{at}].{name}", getattr(test, name)) for at, test in enumerate(task.tests) for name in _IN_AND_OUT)
+    for field, text in texts:
+        if not isinstance(text, str):
+            return field, f"must be text, not {type(text).__name__}"
+        if not is_of_whole_characters(text):
+            return field, "holds a lone surrogate, which no program reads or writes; write whole characters"
+    return ()
 
 
 class _TaskRow:
@@ -121,7 +157,7 @@ class _TaskRow:
         value = self._row.get(field)
         if value is None:
             return default
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MOST:
             raise self._fault(field, "must be a number that is not negative")
         if value == 0 and field != "float_tolerance":
             raise self._fault(field, "must be more than 0")

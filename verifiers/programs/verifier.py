@@ -12,12 +12,13 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sandbox.model import Execution, Limits, Program, Sandbox, Status, Stop
 from verifiers.extraction import Extracted
 from verifiers.model import Task, Test, Verdict, Verifier
+from verifiers.plugins.guard import fault
 from verifiers.pool.readers import TextReader
 from verifiers.pool.worker import WorkerOutcome
 from verifiers.programs.approximate import Tolerance
@@ -151,12 +152,18 @@ class CodeVerifier(Verifier):
             source = f"{self._prelude}\n{found.text}" if self._prelude and task.language == "python" else found.text
             return self._judge(task, source, begun)
 
-        return judge
+        def guarded() -> Verdict:
+            try:
+                return judge()
+            except Exception as error:  # noqa: BLE001 - it costs one verdict, and not those of the batch
+                return fault(self.name, error)
+
+        return guarded
 
     def _judge(self, task: Task, source: str, begun: float) -> Verdict:
-        fault = " ".join(program_fault(task)) if task.tests else "the task has no tests"
-        if fault:
-            return Verdict(None, None, "not_checked", fault)
+        unusable = " ".join(program_fault(task)) if task.tests else "the task has no tests"
+        if unusable:
+            return Verdict(None, None, "not_checked", unusable)
         progress = _Progress()
         until = begun + self._deadline_s
         executions = self._runner.execute(lambda sandbox: self._run(sandbox, task, source, progress, until))
@@ -210,16 +217,23 @@ class CodeVerifier(Verifier):
             return "not_checked", execution.reason or "the sandbox failed"
         if execution.status is not Status.OK:
             return str(execution.status), execution.reason or _last_line(execution.stderr)
+        try:
+            right = self._meets(task, test, execution)
+        except Exception as error:  # noqa: BLE001 - it must be worth no more than an honest mistake
+            # The right output shows whose fault it is; where it raises too, the item is not checked.
+            self._meets(task, test, replace(execution, value=test.expected, stdout=test.output.encode()))
+            return "wrong_answer", f"the output cannot be compared with the expected one ({type(error).__name__})"
+        return ("accepted", "") if right else ("wrong_answer", "the output differs from the expected one")
+
+    def _meets(self, task: Task, test: Test, execution: Execution) -> bool:
         comparison = task.comparison or self._comparison
         tolerance = None if task.float_tolerance is None else Tolerance(task.float_tolerance, task.tolerance_kind)
         if task.entry_point is not None:
             any_order = comparison in {"any_order", "tokens_any_order"}
-            right = same_value(execution.value, test.expected, tolerance, any_order)
-        elif task.checker is not None:
-            right = True
-        else:
-            right = same_output(execution.stdout.decode(errors="replace"), test.output, comparison, tolerance)
-        return ("accepted", "") if right else ("wrong_answer", "the output differs from the expected one")
+            return same_value(execution.value, test.expected, tolerance, any_order)
+        if task.checker is not None:
+            return True
+        return same_output(execution.stdout.decode(errors="replace"), test.output, comparison, tolerance)
 
     def _check(self, task: Task, executions: Sequence[Execution], progress: _Progress, until: float) -> None:
         """Puts every output to the problem's own checker, in a sandbox that the judged program never saw."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -180,12 +181,44 @@ def test_without_a_sandbox_nothing_is_judged() -> None:
         (Task(), "no tests"),
         (Task(tests=(Test("1", "2"),), entry_point="f"), "no args"),
         (Task(tests=(Test(args=()),), entry_point="f; g"), "no name"),
+        (Task(tests=(Test(args=()),), entry_point="class"), "no name"),
+        (Task(tests=(Test("1", "2"), Test("\ud800", "2"))), "tests[1].input holds a lone surrogate"),
+        (Task(tests=(Test("1", "\udfff"),), checker="exit(0)"), "tests[0].output holds a lone surrogate"),
+        (Task(tests=(Test("1", 2),)), "tests[0].output must be text, not int"),  # type: ignore[arg-type]
+        (Task(tests=(Test("1", "2"),), time_limit_s=math.nan), "time_limit_s must be a number above 0"),
+        (Task(tests=(Test("1", "2"),), time_limit_s=1e300), "time_limit_s must be a number above 0"),
+        (Task(tests=(Test("1", "2"),), memory_mb=0), "memory_mb must be a whole number above 0"),
+        (Task(tests=(Test("1", "2"),), float_tolerance=math.inf), "float_tolerance must be a number above 0"),
+        (Task(tests=(Test("1", "2"),), checker=5), "TypeError"),  # type: ignore[arg-type]
     ],
 )
-def test_unusable_tasks_are_not_checked(task: Task, reason: str) -> None:
-    verdict = CodeVerifier(open_sandbox=lambda: FakeSandbox([])).verify(task, block("pass"))
-    assert verdict.status == "not_checked"
+def test_unusable_tasks_are_not_checked_and_cost_the_others_nothing(task: Task, reason: str) -> None:
+    verifier = CodeVerifier(open_sandbox=lambda: FakeSandbox([ok(b"4"), ok(b"10"), ok(b"-2")]))
+    verdict, beside = verifier.verify_many([(task, block("pass")), (DOUBLE, block("pass"))])
+    assert (verdict.passed, verdict.status) == (None, "not_checked")
     assert reason in verdict.reason
+    assert beside.status == "accepted"
+    verifier.close()
+
+
+def test_an_output_that_cannot_be_compared_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no fault of the sandbox, and so never worth more than an honest mistake."""
+
+    def raises(actual: str, expected: str, *_: object) -> bool:
+        if "x" in actual:
+            raise ArithmeticError
+        return actual == expected
+
+    monkeypatch.setattr("verifiers.programs.verifier.same_output", raises)
+    verifier = CodeVerifier(open_sandbox=lambda: FakeSandbox([ok(b"x"), ok(b"1")]))
+    task = Task(tests=(Test("", "1"),))
+    verdicts = verifier.verify_many([(task, block("pass"))] * 2)
+    assert [verdict.status for verdict in verdicts] == ["wrong_answer", "accepted"]
+    of_task = Task(tests=(Test("", "x"),))
+    broken = CodeVerifier(open_sandbox=lambda: FakeSandbox([ok(b"x")]))
+    assert broken.verify(of_task, block("pass")).status == "not_checked"
+    verifier.close()
+    broken.close()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -261,3 +262,26 @@ def test_comparisons_are_symmetric(one: list[list[str]], two: list[list[str]], c
 def test_value_comparison_is_reflexive_and_symmetric(first: Any, second: Any) -> None:
     assert same_value(first, first)
     assert same_value(first, second) == same_value(second, first)
+
+
+_ODD = (
+    *("1", "1.0", "-", "+.", "1e5", "nan", "inf", "1e99999999999999999999", "-1e-99999999999999999999", "1e400"),
+    *("9" * 399, "9" * 401, "9" * 5000, "0x1", "1_0", "\u0661", "true", "null", '"a', '{"a":', "[[", "]}", ":", ","),
+    *("\\", "\0", "\x1c", "\ud800", "\ufeff", "\n", " "),
+)
+
+
+def test_no_output_makes_a_comparison_raise() -> None:
+    rng = random.Random(12)
+    for _ in range(600):
+        actual, expected = ("".join(rng.choices(_ODD, k=rng.randrange(1, 9))) for _ in range(2))
+        for name in COMPARISONS:
+            for other in (expected, actual):
+                assert same_output(actual, other, name, rng.choice((None, 1e-6))) in {True, False}
+
+
+@pytest.mark.parametrize("exponent", [10**5, 10**17, 10**19, 10**30])
+def test_exponents_beyond_all_decimals_are_no_numbers(exponent: int) -> None:
+    assert not same_output(f"1e{exponent}", "1", "decimal_lines")
+    assert not same_output(f"1e-{exponent}", "0", "decimal_lines")
+    assert same_output(f"1e{exponent}", f"10e{exponent - 1}", "decimal_lines") is (exponent < 10**18)
