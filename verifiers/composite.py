@@ -33,7 +33,7 @@ class CompositeVerifier(Verifier):
 
     `sum`: the mean of the rewards by weight. `product`: their product, so that a zero closes the gate. It
     passes when the reward reaches `threshold`. When a component could not check, neither can the whole, unless
-    that component is optional. Statuses: correct, wrong, no_answer (which a component said of what fails), and,
+    that component is optional, or the whole would be zero whatever it gave. Statuses: correct, wrong, no_answer (which a component said of what fails), and,
     without a reward, not_checked.
     """
 
@@ -123,21 +123,24 @@ class CompositeVerifier(Verifier):
         seconds = sum(verdict.seconds for verdict in verdicts.values())
         shown = {key: _shown(verdicts.get(key)) for key in self._components}
         details = {"components": shown}
-        rewards: dict[str, float] = {}
-        for key, verdict in verdicts.items():
-            counted = _counted(self._components[key], verdict)
-            if counted is not None:
-                rewards[key] = counted
-            elif not self._components[key].optional:
-                reason = f"{key}: {verdict.reason or verdict.status}"[:500]
-                return Verdict(None, None, "not_checked", reason, details, seconds)
-        reward = self._reward(rewards)
+        counted = {key: _counted(self._components[key], verdict) for key, verdict in verdicts.items()}
+        rewards = {key: reward for key, reward in counted.items() if reward is not None}
+        unchecked = [key for key in counted if key not in rewards and not self._components[key].optional]
+        # With the most that those could give: where even that is nothing, a wrong answer stays one.
+        reward = self._reward(rewards | dict.fromkeys(unchecked, 1.0))
+        if unchecked and not self._is_zero(reward):
+            first = verdicts[unchecked[0]]
+            reason = f"{unchecked[0]}: {first.reason or first.status}"[:500]
+            return Verdict(None, None, "not_checked", reason, details, seconds)
         if reward is None:
             return Verdict(None, None, "not_checked", "no component that counts could check", details, seconds)
         passed = reward >= self._threshold - _ROUNDING
         if self._binary:
             reward = float(passed)
         return Verdict(passed, reward, _status(verdicts, passed), _blame(verdicts, passed), details, seconds)
+
+    def _is_zero(self, reward: float | None) -> bool:
+        return reward == 0.0 or (self._binary and reward is not None and reward < self._threshold - _ROUNDING)
 
     def _reward(self, rewards: Mapping[str, float]) -> float | None:
         """Combines the rewards of the components that could check; None when nothing is left that counts."""

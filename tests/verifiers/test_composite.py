@@ -71,6 +71,27 @@ def test_what_one_component_could_not_check_the_whole_could_not() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rewards", "settings", "reward"),
+    [
+        ((0.0, None), {"combine": "product"}, 0.0),
+        ((None, 0.0), {"combine": "product"}, 0.0),
+        ((None, 0.0), {"combine": "product", "stop_at_zero": True}, 0.0),
+        ((0.5, None), {"combine": "product"}, None),
+        ((0.5, None), {"combine": "product", "binary": True}, 0.0),
+        ((0.0, None), {"combine": "sum"}, None),
+        ((0.0, None), {"combine": "sum", "binary": True}, 0.0),
+        ((0.0, None), {"combine": "sum", "binary": True, "threshold": 0.5}, None),
+    ],
+)
+def test_a_wrong_answer_gains_nothing_by_what_could_not_be_checked(
+    rewards: tuple[float | None, ...], settings: dict[str, Any], reward: float | None
+) -> None:
+    parts = {str(at): giving(one) for at, one in enumerate(rewards)}
+    verdict = CompositeVerifier(parts, **settings).verify(Task(), "x")
+    assert (verdict.reward, verdict.status) == (reward, "not_checked" if reward is None else "wrong")
+
+
+@pytest.mark.parametrize(
     ("components", "settings", "says"),
     [
         ({}, {}, "needs at least one"),
@@ -138,18 +159,22 @@ def test_the_reward_is_what_the_definition_says(
     verdict = composite.verify(Task(), "x")
     assert faults_of(verdict) == []
     assert component_rewards(verdict) == {f"part{at}": row[0] for at, row in enumerate(rows)}
-    counted = [
-        (reward if least is None else float(reward >= least - 1e-12), weight)
-        for reward, weight, least, _ in rows
-        if reward is not None
-    ]
     unchecked = any(reward is None and not optional for reward, _, _, optional in rows)
+    counted = [
+        (1.0 if reward is None else reward if least is None else float(reward >= least - 1e-12), weight)
+        for reward, weight, least, optional in rows
+        if reward is not None or not optional
+    ]
     total = sum(weight for _, weight in counted)
-    if unchecked or not counted or (combine == "sum" and total == 0):
+    if not counted or (combine == "sum" and total == 0):
         assert (verdict.passed, verdict.reward, verdict.status) == (None, None, "not_checked")
         return
     product = math.prod(reward for reward, _ in counted)
     expected = product if combine == "product" else sum(reward * weight for reward, weight in counted) / total
+    if unchecked and expected > 0 and not (binary and expected < threshold - 1e-9):
+        assume(not (binary and abs(expected - threshold) < 1e-9))
+        assert (verdict.passed, verdict.reward, verdict.status) == (None, None, "not_checked")
+        return
     assert verdict.passed is (expected >= threshold - 1e-12) or abs(expected - threshold) < 1e-9
     assert verdict.reward == pytest.approx(float(bool(verdict.passed)) if binary else expected, abs=1e-9)
 
@@ -166,8 +191,8 @@ def test_a_part_that_does_better_never_lowers_the_whole(
                 continue
             better: Any = [*rows[:at], (1.0, *others), *rows[at + 1 :]]
             after = CompositeVerifier(parts_of(better), combine=combine).verify(Task(), "x")  # type: ignore[arg-type]
-            assert after.reward is not None
-            assert after.reward >= before.reward - 1e-12
+            assert after.reward is not None or before.reward == 0.0
+            assert after.reward is None or after.reward >= before.reward - 1e-12
 
 
 @given(PARTS)
