@@ -17,6 +17,7 @@ from selfplay.config.annotation import AnnotationSettings, OpenAIEngine
 from selfplay.config.errors import UserError
 from selfplay.config.recipe import Recipe
 from selfplay.config.sandbox import SandboxSettings
+from selfplay.config.section import HALF_A_CHARACTER
 from selfplay.config.values.places import At, placed, recipe_file, shipped_recipes, with_wording
 from verifiers.untrusted.files import read_text
 from verifiers.untrusted.shown import quoted, shown
@@ -160,6 +161,8 @@ def section_of(kind: type[Settings], overrides: Sequence[str], what: str) -> Set
         return kind.model_validate(merged)
     except ValidationError as error:
         raise RecipeError(_explain(error, source, Path(what), kind)) from error
+    except UnicodeEncodeError as error:
+        raise RecipeError(f"{what}: a name of a setting {HALF_A_CHARACTER}") from error
 
 
 def _validated(settings: dict[str, Any], overrides: Sequence[str], source: RecipeSource, path: Path) -> Recipe:
@@ -176,6 +179,8 @@ def _validated(settings: dict[str, Any], overrides: Sequence[str], source: Recip
         recipe = Recipe.model_validate(with_wording(merged, source.folder, told))
     except ValidationError as error:
         raise RecipeError(_explain(error, source, path)) from error
+    except UnicodeEncodeError as error:
+        raise RecipeError(f"{path}: a name of a setting {HALF_A_CHARACTER}") from error
     placed_recipe: Recipe = placed(recipe, source.folder, told)
     return placed_recipe
 
@@ -273,6 +278,8 @@ def _sentence(problem: Any, field: str, at: At, root: type[BaseModel]) -> str:
         return f"`{field}` is not a setting; {_nearest(str(at[-1]), problem['ctx']['expected'].split(QUOTE)[1::2])}"
     if problem["type"] == "missing":
         return f"`{field}` is missing; add it"
+    if problem["type"] == "string_unicode":
+        return f"{field}: {HALF_A_CHARACTER}"
     message = str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] in ("value_error", "setting"):
         return f"{field}: {message}"

@@ -42,6 +42,8 @@ class Section(BaseModel):
 
 
 LARGEST_NUMBER = 1e15
+HALF_A_CHARACTER = "holds half of a character; remove it"
+"""What is wrong with a text that UTF-8 can't hold, as the end of a sentence."""
 
 
 @functools.cache
@@ -70,7 +72,7 @@ def _fault(leaf: Any, number: bool) -> str:
     if isinstance(leaf, str) and "\0" in leaf:
         return "holds a NUL; remove it"
     if isinstance(leaf, str) and not leaf.isascii() and any("\ud800" <= character <= "\udfff" for character in leaf):
-        return "holds half of a character; remove it"
+        return HALF_A_CHARACTER
     if isinstance(leaf, bool) and number:
         return f"is {str(leaf).lower()}, but must be a number"
     if isinstance(leaf, int | float) and not abs(leaf) <= LARGEST_NUMBER:

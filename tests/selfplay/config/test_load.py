@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from selfplay.config.load import RecipeError, deciding, differences, load_recipe, with_line
+from selfplay.config.load import RecipeError, deciding, differences, load_recipe, recipe_of, with_line
 from selfplay.config.recipe import Recipe
 from selfplay.config.values.places import flat
 
@@ -414,3 +414,13 @@ def test_wording_may_stand_in_files(tmp_path: Path) -> None:
     (tmp_path / "wording" / "p.txt").write_text("nothing to fill in\n")
     with pytest.raises(RecipeError, match=r"domains.math: prompt_template lacks the field {concepts}"):
         load_recipe(tmp_path / "base.yaml")
+
+
+@pytest.mark.parametrize("at", ["labelling", "sandbox", "domains", ""])
+def test_half_of_a_character_in_a_name_is_told_of(at: str) -> None:
+    """JSON can spell it, and no file can hold it."""
+    settings: dict[str, Any] = {"name": "r", "model": {"kind": "scratch"}, "domains": {}}
+    within = settings.setdefault(at, {}) if at else settings
+    within["\ud800"] = 1
+    with pytest.raises(RecipeError, match="holds half of a character; remove it"):
+        recipe_of(settings)
