@@ -20,7 +20,7 @@ _NAME_BEFORE = linear.compile(
 _DENIED_BEFORE = linear.compile(
     r"(?:\b(?:not|never|isn't|isn’t|wasn't|cannot be)(?: (?:equal to|be|simply|just|actually))?"
     r"|\bwrong answer (?:is|was|would be)"
-    r"|\bincorrect answer (?:is|was|would be)|(?:^|\n)(?:wrong|incorrect|not)\s?:)[\s$*:]*(?:\\[(\[])?\s*$",
+    r"|\bincorrect answer (?:is|was|would be)|(?:^|\n)(?:wrong|incorrect|not)\s?:)[\s$*:}]*(?:\\[(\[])?\s*$",
     linear.IGNORECASE,
 )
 _DENIERS = ("not", "never", "n't", "n’t", "wrong", "incorrect")

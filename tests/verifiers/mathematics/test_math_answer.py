@@ -121,6 +121,10 @@ DIFFERENT = [
     (r"\boxed{0 or so}", "0"),
     (r"\boxed{3 + 0abc}", "3"),
     (r"\boxed{0.0 x}", "0"),
+    (r"\boxed{0.5 \text{ or } 1}", "1"),
+    (r"\boxed{7.5} or \boxed{8}", "7.5"),
+    ("The answer is 0.5 or 1", "0.5"),
+    (r"$\text{not }\boxed{7}$", "7"),
 ]
 
 

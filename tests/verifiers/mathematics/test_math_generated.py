@@ -119,3 +119,22 @@ def test_decimals_with_and_without_thousands(units: int, places: int) -> None:
     assert agree(text, grouped.replace(",", r"\,")) is True
     assert agree(text, rf"\${grouped}") is True
     assert agree(text, f"{units + 1}{text[len(str(units)) :]}") is not True
+
+
+@FEW
+@given(st.integers(1, 10**5), st.sampled_from([1, 2, 3]), st.integers(0, 2), st.sampled_from(["%s or %s", "%s, %s"]))
+def test_a_value_and_what_it_rounds_to_are_two_answers(digits: int, places: int, kept: int, joint: str) -> None:
+    """Whoever names both has not settled on either."""
+    value = digits / 10**places
+    rounded = round(value, min(kept, places - 1))
+    assume(rounded != value)
+    for pair in ((value, rounded), (rounded, value)):
+        hedge = joint % tuple(f"{one:g}" if one % 1 else f"{one:.0f}" for one in pair)
+        assert agree(hedge, f"{value:g}") is False
+        assert agree(hedge, f"{rounded:g}" if rounded % 1 else f"{rounded:.0f}") is False
+
+
+def test_the_decimal_of_what_has_no_finite_one_is_no_alternative() -> None:
+    assert all(agree(f"{value} or {said}", value) for value, said in ((r"\frac13", "0.333"), (r"\sqrt2", "1.41")))
+    assert agree(r"\frac14 or 0.25", "0.25") is True
+    assert not any(agree(r"\pi or 3", gold) for gold in (r"\pi", "3"))

@@ -33,6 +33,7 @@ from verifiers.mathematics.comparing.numbers import (
     decimal_digits,
     decimal_places,
     is_coarse,
+    is_its_decimal,
     is_rounding,
     numbers_agree,
 )
@@ -179,10 +180,10 @@ def _is_link(left: Form, right: Form, operator: str, judge: Judge) -> bool | Non
 
 
 def _as_chain(form: Form) -> Form | None:
-    """Reads "1/3 or 0.333" as one value, written twice."""
+    """Reads "1/3 or 0.333" as one value, written twice. "7.5 or 8" is two: each is the other's alternative."""
     if form.kind != "list" or OR not in form.text or len(form.items) != 2 or not all(map(is_constant, form.items)):
         return None
-    return Form("chain", form.text, form.items, operator="~") if is_rounding(*form.items) else None
+    return Form("chain", form.text, form.items, operator="~") if is_its_decimal(*form.items) else None
 
 
 def _regions(first: Form, second: Form, judge: Judge) -> bool | None:

@@ -72,6 +72,14 @@ def is_coarse(form: Form) -> bool:
     return form.number is not None and form.unit is None and len(form.text.strip("-")) == 1 and form.number != 0
 
 
+def is_its_decimal(value: Form, decimal: Form) -> bool:
+    """Tells whether a decimal of two digits or more after its point is what a value without a finite one comes to, or
+    the value itself."""
+    if value.number is not None and _finite_decimal(value.number):
+        return value.number == decimal.number
+    return "." in decimal.text and (decimal_places(decimal) or 0) > 1 and is_rounding(value, decimal) is True
+
+
 def is_rounding(value: Form, decimal: Form) -> bool | None:
     """Tells whether a decimal of two digits or more is another value, rounded or cut, or a whole number of one digit
     the value rounded; None where that isn't known."""
