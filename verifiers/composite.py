@@ -33,8 +33,8 @@ class CompositeVerifier(Verifier):
 
     `sum`: the mean of the rewards by weight. `product`: their product, so that a zero closes the gate. It
     passes when the reward reaches `threshold`. When a component could not check, neither can the whole, unless
-    that component is optional, or the whole would be zero whatever it gave. Statuses: correct, wrong, no_answer (which a component said of what fails), and,
-    without a reward, not_checked.
+    that component is optional, or the whole would be zero whatever it gave. Statuses: correct, wrong, no_answer
+    (which a component said of what fails), and, without a reward, not_checked.
     """
 
     loads_components = True

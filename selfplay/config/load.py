@@ -278,10 +278,9 @@ def _sentence(problem: Any, field: str, at: At, root: type[BaseModel]) -> str:
         return f"`{field}` is not a setting; {_nearest(str(at[-1]), problem['ctx']['expected'].split(QUOTE)[1::2])}"
     if problem["type"] == "missing":
         return f"`{field}` is missing; add it"
-    if problem["type"] == "string_unicode":
-        return f"{field}: {HALF_A_CHARACTER}"
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"] in ("value_error", "setting"):
+    of_text = problem["type"] == "string_unicode"
+    message = HALF_A_CHARACTER if of_text else str(problem["msg"]).removeprefix("Value error, ")
+    if of_text or problem["type"] in ("value_error", "setting"):
         return f"{field}: {message}"
     given = json.dumps(problem["input"], default=str)
     return f"`{field}` is {shown(given, 80)}, but: {message[0].lower()}{message[1:]}"
