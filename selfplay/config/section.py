@@ -43,7 +43,7 @@ class Section(BaseModel):
 
 LARGEST_NUMBER = 1e15
 HALF_A_CHARACTER = "holds half of a character; remove it"
-"""What is wrong with a text that UTF-8 can't hold, as the end of a sentence."""
+"""The end of a sentence on a text that UTF-8 cannot hold."""
 
 
 @functools.cache
