@@ -33,7 +33,6 @@ class Cgroup:
         self.version = version
         self._memory = memory
         self._pids = pids
-        self._cpu = cpu
         self._folders = [folder for folder in dict.fromkeys((memory, pids, cpu)) if folder is not None]
         self._counter = None if cpu is None else _opened(cpu / ("cpu.stat" if version == 2 else "cpuacct.usage"))
         self._spent_s = 0.0

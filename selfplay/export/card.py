@@ -16,8 +16,8 @@ from selfplay.report.run_tables import RunTables
 from selfplay.run.files import write_text
 
 SIZES = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M")]
-NOT_FOR_OTHERS = ("endpoint", "api_key_env", "extra_body", "headers")
-"""Settings that may tell of the people who ran it, or of their keys."""
+NOT_FOR_OTHERS = ("endpoint", "base_url", "url", "api_key_env", "extra_body", "headers")
+"""Settings that may tell of the people who ran it, of their machines, or of their keys."""
 ABOUT = {
     "prompts": "problems that curation left, with concepts, rationale, and the label where there is one",
     "generator": "what the prompt model reads and writes: concepts and level to rationale and problem",

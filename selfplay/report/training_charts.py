@@ -34,8 +34,6 @@ MOST_SERIES = 6
 """Statuses, or parts, of one chart; the rest is summed, or left out."""
 OTHERS = "others"
 
-Curve = Mapping[int, float]
-
 
 def keeps(name: str) -> bool:
     """Whether a chart shows a metric over its steps."""

@@ -69,7 +69,8 @@ def _separator(path: Path, first: str) -> str:
     if path.suffix.lower() == ".tsv":
         return "\t"
     told = first[len(SEPARATOR_LINE) :].rstrip("\r\n") if first.startswith(SEPARATOR_LINE) else ""
-    return told if len(told) == 1 else max(SEPARATORS, key=first.count)
+    unquoted = "".join(first.split('"')[::2])
+    return told if len(told) == 1 else max(SEPARATORS, key=unquoted.count)
 
 
 def _text_lines(path: Path, told: Told) -> Iterator[str]:

@@ -11,8 +11,6 @@ from benchmarks._math_verdicts import MathCase, MathVerdicts, math_cases
 from benchmarks._other_math_graders import Judged, lm_eval_flexible, lm_eval_strict, qwen_math
 from benchmarks.grader_agreement import math_figures
 
-MATRIX = r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}"
-
 
 @pytest.mark.parametrize(
     ("gold", "completion", "answer", "passed"),

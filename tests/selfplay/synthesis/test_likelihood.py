@@ -12,7 +12,6 @@ import pytest
 from selfplay.engines.base import Sample
 from selfplay.synthesis.likelihood import Joint, importance_bound, is_whole
 
-RATIONALES = ["z0", "z1", "z2", "z3"]
 PRIOR = [0.4, 0.3, 0.2, 0.1]
 LIKELIHOOD = [0.02, 0.3, 0.001, 0.08]
 MARGINAL = sum(a * b for a, b in zip(PRIOR, LIKELIHOOD, strict=True))
