@@ -36,15 +36,6 @@ GREEDY = Sampling(0.0, 8)
 pytestmark = pytest.mark.long
 
 
-@pytest.fixture(scope="module")
-def vllm_engine() -> Any:
-    pytest.importorskip("vllm", reason="needs vLLM: make vllm, then .venv-vllm/bin/python -m pytest -m long")
-    from selfplay.engines import vllm_engine
-
-    yield vllm_engine
-    vllm_engine.close()
-
-
 def generated(engine: Any, model: ModelRef, prompts: list[str], temperature: float) -> list[dict[str, Any]]:
     job = generate_job(model, prompts, Sampling(temperature, 24), 5, kind="vllm", args=ARGS)
     return completed(engine, job)

@@ -24,15 +24,6 @@ FIELDS = ("model", "engine.args")
 pytestmark = pytest.mark.long
 
 
-@pytest.fixture(scope="module")
-def vllm_engine() -> Any:
-    pytest.importorskip("vllm", reason="needs vLLM: make vllm, then .venv-vllm/bin/python -m pytest -m long")
-    from selfplay.engines import vllm_engine
-
-    yield vllm_engine
-    vllm_engine.close()
-
-
 def greedy(engine: Any, model: ModelRef, **args: Any) -> list[dict[str, Any]]:
     return completed(engine, generate_job(model, PROMPTS, Sampling(0.0, 24), kind="vllm", args=ARGS | args))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console
 from typer.testing import CliRunner
 
 from selfplay.cli.app import app
@@ -25,16 +25,9 @@ from selfplay.tracking.digest import MetricDigest
 from selfplay.watching.status import is_running, run_status
 from tests.selfplay.plans import placed, plan_of, put_plan
 from tests.selfplay.tracking.runs import claimed, recipe
+from tests.selfplay.watching.shown import shown
 
 STAGES = ("seeds", "em_1", "em_2", "synthesis", "selfplay_1", "selfplay_2")
-
-
-def shown(view: RenderableType, width: int = 100) -> str:
-    console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(view)
-    output = console.file.getvalue()  # type: ignore[attr-defined]
-    assert isinstance(output, str)
-    return output
 
 
 @pytest.fixture

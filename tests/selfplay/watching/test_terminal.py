@@ -8,17 +8,9 @@ import time
 from typing import Any
 
 import pytest
-from rich.console import Console, RenderableType
 
 from selfplay.watching.terminal import Progress, closing_table, duration, sparkline
-
-
-def shown(view: RenderableType, width: int = 100) -> str:
-    console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(view)
-    output = console.file.getvalue()  # type: ignore[attr-defined]
-    assert isinstance(output, str)
-    return output
+from tests.selfplay.watching.shown import shown
 
 
 def interval(value: float) -> dict[str, float]:
