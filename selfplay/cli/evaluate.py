@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from selfplay.cli.run import stopped_in_order
 from selfplay.cli.shared import errors_told, show
 from selfplay.config.errors import UserError
+
+if TYPE_CHECKING:
+    from selfplay.suites.load import Suite
 
 RESAMPLES = 10_000
 
@@ -92,16 +95,11 @@ def evaluate(
         from selfplay.pipeline.evaluate import evaluate as measure
         from selfplay.pipeline.policies import run_of
         from selfplay.run.import_path import find_verifier
-        from selfplay.suites.load import load_suite
-        from selfplay.suites.lock import SuiteLock
 
         find_verifier(verifier, run_of(model))
         own: dict[str, Any] = {"fields": _field_map(fields), "verifier": verifier, "subset": subset, "split": split}
         own |= {"unlabelled": unlabelled}
-        pins = None if lock is None else SuiteLock(lock)
-        loaded = [load_suite(_wanted(one, own), data, limit, incomplete, pins) for one in suites]
-        _once([one.name for one in loaded], suites)
-        asked = asked_of(loaded, model, template)
+        asked = asked_of(_loaded(suites, own, data, lock, limit, incomplete), model, template)
         options = ModelOptions(dtype, prompt_style, rounds, served, api_key_env, revision)  # type: ignore[arg-type]
         rows = measure(model, options, asked, settings, folder)
     if as_json:
@@ -175,6 +173,18 @@ def _expanded(suites: list[str], data: Path | None) -> tuple[list[str], tuple[st
         typer.echo(f"{PAPER}: without {CODEFORCES}, whose file --data does not have (docs/how-to/rate.md)", err=True)
     known = [*PAPER_SUITES, *([CODEFORCES] if rated else [])]
     return list(dict.fromkeys([*known, *(one for one in suites if one != PAPER)])), PAPER_SETTINGS
+
+
+def _loaded(
+    suites: list[str], own: dict[str, Any], data: Path | None, lock: Path | None, limit: int | None, incomplete: bool
+) -> list[Suite]:
+    from selfplay.suites.load import load_suite
+    from selfplay.suites.lock import SuiteLock
+
+    pins = None if lock is None else SuiteLock(lock)
+    loaded = [load_suite(_wanted(one, own), data, limit, incomplete, pins) for one in suites]
+    _once([one.name for one in loaded], suites)
+    return loaded
 
 
 def _wanted(given: str, own: dict[str, Any]) -> Any:

@@ -106,14 +106,10 @@ class ModelJudge(Verifier):
         self._criteria, self._levels, self._threshold = criteria, levels, threshold
         self._max_answer_chars = max_answer_chars
         self._prices = prompt_price / 1e6, completion_price / 1e6
-        self._body: dict[str, Any] = {"model": model, "temperature": temperature, "max_tokens": max_tokens}
+        asked: dict[str, Any] = {"model": model, "temperature": temperature, "max_tokens": max_tokens}
         if response_format != "none":
-            self._body["response_format"] = {"type": response_format}
-        self._body |= dict(extra_body or {})
-        try:
-            json.dumps(self._body, allow_nan=False).encode()
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"model, extra_body: can't be sent as JSON: {error}") from error
+            asked["response_format"] = {"type": response_format}
+        self._body = _sendable(asked | dict(extra_body or {}))
         self._cache: BoundedCache[str, Verdict] = BoundedCache(cache_size)
         self._usage = JudgeUsage()
         self._lock = threading.Lock()
@@ -256,6 +252,15 @@ def _key(task: Task, completion: str) -> str:
 
 def _unchecked(reason: str, details: Mapping[str, Any], seconds: float) -> Verdict:
     return Verdict(None, None, "not_checked", reason[:500], details, seconds)
+
+
+def _sendable(body: dict[str, Any]) -> dict[str, Any]:
+    """The fields of every request, if they can be sent. Raises ValueError."""
+    try:
+        json.dumps(body, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"model, extra_body: can't be sent as JSON: {error}") from error
+    return body
 
 
 def _check(**settings: float) -> None:
