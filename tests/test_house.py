@@ -119,6 +119,18 @@ def test_every_page_that_is_named_is_there() -> None:
     assert [f"{file.relative_to(ROOT)}: {page}" for file, page in sorted(pages) if not (ROOT / page).exists()] == []
 
 
+def test_every_file_of_code_that_is_explained_is_there() -> None:
+    """Tutorials and how-tos name files of the reader's own, too."""
+    code = [
+        f"/{file.relative_to(ROOT)}"
+        for place in (*PACKAGES, "tests", "benchmarks")
+        for file in ROOT.glob(f"{place}/**/*.py")
+    ]
+    pages = [page for shelf in ("explanation", "reference", "results") for page in (ROOT / "docs" / shelf).glob("*.md")]
+    named = {(page.name, name) for page in pages for name in re.findall(r"`([\w/]+\.py)`", page.read_text())}
+    assert [one for one in sorted(named) if not any(file.endswith(f"/{one[1]}") for file in code)] == []
+
+
 def test_every_page_is_in_the_navigation_of_the_site() -> None:
     """As `make docs` demands, which takes mkdocs."""
     pages = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")}
