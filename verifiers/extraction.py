@@ -13,6 +13,7 @@ from unicodedata import decomposition, normalize
 
 from sandbox.languages import LANGUAGES, family_of
 from verifiers.patterns import linear
+from verifiers.wording.afterthoughts import without_afterthoughts
 from verifiers.wording.answer_in_text import (
     MAX_ANSWER,
     announced,
@@ -24,6 +25,7 @@ from verifiers.wording.answer_in_text import (
 )
 from verifiers.wording.boxes import after_last_box, boxed_answer, boxes
 from verifiers.wording.cues import CHOOSING, DENIAL, searchable, with_usual_digits
+from verifiers.wording.main_clause import in_main_clause
 from verifiers.wording.plain_wording import in_plain_wording, without_option
 from verifiers.wording.said_words import emphasised
 from verifiers.wording.statements import stated
@@ -163,6 +165,7 @@ def math_answer(text: str) -> Extracted:
         return Extracted(None, "the box is never closed")
     text = in_plain_wording(text)
     said = announced(text)
+    text = without_afterthoughts(text) if said is None else text
     said = stated(last_sentence(text)) if said is None else without_option(said)
     if said is not None:
         return Extracted(said) if said else Extracted(None, "what is announced is not the answer")
@@ -177,7 +180,9 @@ def math_answer(text: str) -> Extracted:
         or worked_out(last_sentence(text))
         or counted(last_sentence(text))
     )
-    value = said or last_value(text[-MAX_ANSWER:]) or emphasised(marked)
+    main = "" if said else in_main_clause(text[-MAX_ANSWER:])
+    said = said or (stated(last_sentence(main)) if main != text[-MAX_ANSWER:] else None)
+    value = said or last_value(main) or emphasised(marked)
     return Extracted(value) if value else Extracted(None, "no box, no announced answer, no number")
 
 

@@ -22,6 +22,7 @@ from verifiers.wording.values import (
     is_prose,
     is_value,
     items_of,
+    leading_measure,
     measure_after,
 )
 from verifiers.wording.vocabulary import names_things
@@ -78,6 +79,7 @@ _ATTACHED = linear.compile(r"[A-Za-z√π]+")
 _NTH_THING = linear.compile(
     r"(?:st|nd|rd|th) (?:prime|power|root|number|multiple|element|even|odd|square|cube|triangular|fibonacci|digit)"
 )
+_HYPHENATED = linear.compile(r"-[a-z]{3}")
 _ENDINGS_OF_NUMBERS = frozenset(("st", "nd", "rd", "th", "am", "pm", "s", "e", "E", "K", "M", "B"))
 _LISTED = linear.compile(r"(?:\s{0,3},)?\s{0,3}(?:and|or|,|;)\s{0,3}", linear.IGNORECASE)
 _BULLET = linear.compile(r"[,;.]?\s{0,3}\n\s{0,4}[-•]?\s{0,3}")
@@ -131,6 +133,8 @@ def _value_said(sentence: str) -> str | None:
     if not is_prose(sentence) or number_in_words(sentence) is not None:
         return sentence
     leading = _LEADING.match(sentence)
+    if leading and (measure := leading_measure(sentence)) is not None:
+        return measure
     if leading and UNIT_AFTER.match(sentence, leading.end()) is None:
         rest = sentence[leading.end() :]
         if not rest.strip() or (
@@ -142,7 +146,7 @@ def _value_said(sentence: str) -> str | None:
 
 def without_ending(sentence: str) -> str:
     """Returns a sentence without the copula that some languages put after the answer, and without marks at its end."""
-    sentence = sentence.strip(" .!。।")
+    sentence = sentence.rstrip(" .!。।").lstrip(" !。।" if sentence.lstrip()[1:2].isdigit() else " .!。।")
     found = None if sentence.isascii() and "'" not in sentence else ENDING.search(sentence)
     return sentence[: found.start()].strip() if found and found.start() else sentence
 
@@ -197,9 +201,10 @@ def last_value(text: str, announced: bool = False) -> str | None:
 
 
 def _is_factor(text: str, item: ValueInText) -> bool:
-    """Tells whether a bare value is only the factor of what is written at it: 5y, 8π, 5ab. So 5cm and 5th are none."""
+    """Tells whether a bare value is only the factor of what is written at it: 5y, 8π, 5ab, or a part of a word:
+    3-digit. So 5cm and 5th are none."""
     attached = _ATTACHED.match(text, item.end)
-    if _NTH_THING.match(text, item.end):
+    if _NTH_THING.match(text, item.end) or (text[item.end - 1].isdigit() and _HYPHENATED.match(text, item.end)):
         return True
     if text[item.end - 1] in ")]}$" or attached is None:
         return False

@@ -59,6 +59,15 @@ def number_in_words(text: str) -> Fraction | None:
 
 
 def _unsigned(words: Sequence[str]) -> Fraction | None:
+    plain = _plain(words)
+    if plain is not None or "and" not in words[1:-1]:
+        return plain
+    at = len(words) - 1 - list(reversed(words)).index("and")
+    whole, part = _whole(words[:at]), _plain(words[at + 1 :])
+    return None if whole is None or part is None or not 0 < part < 1 else whole + part
+
+
+def _plain(words: Sequence[str]) -> Fraction | None:
     if len(words) > 1 and words[-1] in _PARTS:
         top = 1 if words[:-1] in (["a"], ["one"]) else _whole(words[:-1])
         plural = words[-1].endswith("s")

@@ -3,6 +3,10 @@ on how a value was rounded, numbers of a list's lines, and the letter of an opti
 
 from __future__ import annotations
 
+from unicodedata import normalize
+
+import re2
+
 from verifiers.patterns import linear
 
 _PER_CENT = linear.compile(r"\bper\scent\b", linear.IGNORECASE)
@@ -37,12 +41,18 @@ _NAMED_LINE = linear.compile(
 )
 _BULLET = linear.compile(r"\s*[-*•]\s")
 _HOUR = linear.compile(r"(\d{1,2}(?::[0-5]\d)?)\s(in the (?:early |late )?(?:morning|afternoon|evening)|at night)")
+_RAISED = re2.compile(r"(\d)(⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+_SWISS = linear.compile(r"(?<![\d'’.])\d{1,3}(?:['’]\d{3})+(?![\d'’])")
 _OPTION = linear.compile(r"\(([A-J])\)\s+(?=[-\d$\\√π.(])")
 
 
 def in_plain_wording(text: str) -> str:
     """Returns a text whose answer is said in the plain way, where it is one of these."""
     text = _ARROW.sub(r"\1: ", text.replace("→", "=>").replace("⇒", "=>").replace("∪", "\\cup ").replace("∈", "\\in "))
+    if not text.isascii():
+        text = _RAISED.sub(_as_power, text.replace("∞", "\\infty "))
+    if "'" in text or "’" in text:
+        text = _SWISS.sub(_with_commas, text)
     text = text.lstrip("=> ") if text[:2] in {"=>", "= "} else text
     if "oot" in text:
         text = _ROOT.sub(_as_root, text)
@@ -61,6 +71,15 @@ def in_plain_wording(text: str) -> str:
     if "$ " in text and len(_SPAN_IS.findall(text)) > 1:
         text = _SPAN_IS.sub(_equated, text)
     return _LETTER_IS.sub(r"\1\2 = ", text)
+
+
+def _as_power(match: re2._Match) -> str:
+    number, exponent = match.groups()
+    return f"{number}^{{{normalize('NFKC', exponent).replace(chr(0x2212), '-')}}}"
+
+
+def _with_commas(match: linear.Match) -> str:
+    return str(match.group()).replace("'", ",").replace("’", ",")
 
 
 def _as_root(match: linear.Match) -> str:

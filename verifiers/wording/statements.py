@@ -55,7 +55,7 @@ _BETWEEN = linear.compile(
 _NONE = linear.compile(
     rf"{_LEAD}(?:(?:that )?there (?:is|are|exists?)"
     r"|(?:the|this) (?:given )?(?:equation|system|problem|inequality|quadratic)(?: of (?:linear )?equations)?"
-    r"(?: \$[^$]{1,80}\$)? has|it has|we have|has)? ?"
+    r"(?: \$[^$]{1,80}\$)?(?: is inconsistent and)? has|it has|we have|has)? ?"
     r"no (?:such |valid |possible )?(?:real |integer )?(?:solutions?|roots?)(?: exists?)?"
     r"(?: (?:to|for|of|in) (?:the|this) (?:given )?(?:equation|system|problem|inequality|reals|real numbers)"
     rf"(?: of equations)?)?{_END}",
@@ -63,6 +63,29 @@ _NONE = linear.compile(
 )
 _EMPTY = linear.compile(
     rf"{_LEAD}(?:the )?(?:solution set|set of solutions|set|answer) is (?:the )?empty(?: set)?{_END}",
+    linear.IGNORECASE,
+)
+_GROWING = (
+    rf"{_LEAD}(?:the |this |our )?(?:given |infinite |improper |harmonic |geometric |required |desired )*"
+    r"(?:limit|series|integral|sum|sequence|function|expression|value|it|product|answer)"
+    r"(?: of (?:the )?(?:function|sequence|series|integral|expression|\$[^$]{1,60}\$|[a-z]\([a-z]\)|[a-z]_[a-z]))?"
+)
+_INFINITE = linear.compile(
+    rf"{_GROWING} (?:diverges to|tends to|goes to|approaches|is|equals|is equal to|grows to)"
+    r" (?P<sign>negative |minus |positive |plus |-|\+)?"
+    rf"(?:infinity|\\infty|(?:\$|\\\()\s?(?P<mark>[-+]?)\s?\\infty\s?(?:\$|\\\))){_END}",
+    linear.IGNORECASE,
+)
+_DIVERGES = linear.compile(
+    rf"{_GROWING} (?P<how>diverges|converges absolutely|converges conditionally){_END}", linear.IGNORECASE
+)
+_ENDLESS = linear.compile(
+    rf"{_LEAD}(?:there (?:are|exist)"
+    r"|(?:the|this) (?:given )?(?:equation|system|problem|inequality)(?: of (?:linear )?equations)? has|it has|we have)"
+    r" (?:infinitely many|an infinite number of)"
+    r" (?:(?:such|distinct|different|real|integer|prime|possible) ){0,2}[a-z]{3,15}"
+    r"(?: (?:to|for|of) (?:the|this) (?:given )?(?:equation|system|problem|inequality)"
+    rf"(?: of (?:linear )?equations)?)?{_END}",
     linear.IGNORECASE,
 )
 _LESS, _MORE = r"(?:less|smaller) than( or equal to)?", r"(?:greater|more|larger) than( or equal to)?"
@@ -96,6 +119,7 @@ _PERCENT = linear.compile(r"\spercent$", linear.IGNORECASE)
 _PLAIN_BEFORE = frozenset(("such", "possible", "different", "distinct", "valid", "total", "unique", "whole", "more"))
 _IDLE_ENDS = frozenset(("", "of them", "in total", "in all", "altogether", "left", "of these", "of those"))
 _SIGNS = {"ge": r"\ge", "le": r"\le", "gt": ">", "lt": "<"}
+_FLIPPED = {r"\ge": r"\le", r"\le": r"\ge", ">": "<", "<": ">"}
 _LONGEST = 300
 
 
@@ -108,10 +132,21 @@ def stated(sentence: str) -> str | None:
         return r"\emptyset"
     if _REALS.fullmatch(sentence):
         return r"\mathbb{R}"
+    if "infini" in sentence or "\\infty" in sentence or "verge" in sentence:
+        endless = _endless(sentence)
+        if endless is not None:
+            return endless
     value = number_in_words(_PERCENT.sub("", sentence)) if sentence[:1].isalpha() else None
     if value is not None:
         return _as_fraction(value) + ("%" if _PERCENT.search(sentence) else "")
-    return _bounded(sentence) or _outside(sentence) or _interval(sentence) or _ratio(sentence) or _number(sentence)
+    return (
+        _bounded(sentence)
+        or _between(sentence)
+        or _outside(sentence)
+        or _interval(sentence)
+        or _ratio(sentence)
+        or _number(sentence)
+    )
 
 
 def _bounded(sentence: str) -> str | None:
@@ -120,6 +155,37 @@ def _bounded(sentence: str) -> str | None:
         return None
     sign = next(sign for name, sign in _SIGNS.items() if found.group(name))
     return f"{found.group(1) or 'x'} {sign} {found.groups()[-1]}"
+
+
+def _between(sentence: str) -> str | None:
+    """Two bounds of one letter: x is greater than -2 and at most 3."""
+    first, joint, second = sentence.partition(" and ")
+    low = _AT_LEAST.fullmatch(first) if joint else None
+    if low is None or low.group(1) is None:
+        return None
+    letter = low.group(1)
+    high = _AT_LEAST.fullmatch(f"{letter} is {second.removeprefix(f'{letter} ').removeprefix('is ')}")
+    signs = [next(sign for name, sign in _SIGNS.items() if one.group(name)) for one in (low, high) if one is not None]
+    if high is None or (signs[0] in {">", r"\ge"}) == (signs[1] in {">", r"\ge"}):
+        return None
+    bounds = [f"{low.groups()[-1]} {_FLIPPED[signs[0]]} {letter}", f"{signs[1]} {high.groups()[-1]}"]
+    if signs[0] in {"<", r"\le"}:
+        bounds = [f"{high.groups()[-1]} {_FLIPPED[signs[1]]} {letter}", f"{signs[0]} {low.groups()[-1]}"]
+    return " ".join(bounds)
+
+
+def _endless(sentence: str) -> str | None:
+    """What has no bound, or no end."""
+    if _ENDLESS.fullmatch(sentence):
+        return r"\text{infinitely many}"
+    diverges = _DIVERGES.fullmatch(sentence)
+    if diverges is not None:
+        return rf"\text{{{diverges.group('how').lower()}}}"
+    found = _INFINITE.fullmatch(sentence)
+    if found is None:
+        return None
+    sign = f"{found.group('sign') or ''}{found.group('mark') or ''}".strip().lower()
+    return r"-\infty" if sign in {"-", "negative", "minus"} else r"\infty"
 
 
 def _outside(sentence: str) -> str | None:

@@ -39,7 +39,7 @@ _SET_AGAINST = linear.compile(
 )
 _NOT_THAT = linear.compile(r"\bnot (?:an? |the )?\$?[-+]?\d[\d.,/]*\$?(?= \w)")
 _COMES_TO = linear.compile(
-    r"\b(?:simplif|reduc|evaluat|equal|amount|com|converg|tend|sum|add|drop|fall|fell|rise|rose|sink|sank|climb|round|factor|expand|lead|correspond|integrat|work)\w*"
+    r"\b(?:simplif|reduc|evaluat|equal|amount|com|converg|tend|sum|add|drop|fall|fell|rise|rose|sink|sank|climb|round|factor|expand|lead|correspond|integrat|work|telescop|collaps|boil)\w*"
     r"(?: up| down| out)? to\b|\b(?:end|finish|wind)\w* up with\b"
 )
 _ERROR_IN = linear.compile(r"\b(?:error|mistake)s?\s(?:in|of|is|for|was|rate|at)\b")
@@ -114,7 +114,12 @@ def stands_plainly(before: str) -> bool:
     """Tells whether what leads up to a value in its clause leaves it as it is: no bound, no denial."""
     ends = list(_BREAK.finditer(before))
     clause = before[ends[-1].end() :] if ends else before
-    clause = _ERROR_IN.sub(" ", _NOT_THAT.sub(" ", clause)).replace("is equal to", "is").replace("are equal to", "are")
+    clause = (
+        _ERROR_IN.sub(" ", _NOT_THAT.sub(" ", clause))
+        .replace("is equal to", "is")
+        .replace("are equal to", "are")
+        .replace("be equal to", "be")
+    )
     if _PERHAPS.search(clause) or any(word in SUPPOSING for word in words_of(clause)):
         return False
     if denies(clause) or DENIAL.search(_end_of(clause, 20)) or BOUND_BEFORE.search(_end_of(clause, 40)):
@@ -153,5 +158,12 @@ def is_doubted(before: str) -> bool:
 
 def last_sentence(text: str) -> str:
     """Returns the sentence that ends a text, without what marks it up."""
-    line = text.rstrip(" \n*_.!`").rsplit("\n", 1)[-1]
-    return SENTENCE_END.split(line)[-1].strip(" *_#>-")
+    begun, end = span_of_last_sentence(text)
+    return text[begun:end].strip(" *_#>-")
+
+
+def span_of_last_sentence(text: str) -> tuple[int, int]:
+    """Returns where the sentence that ends a text begins, and where it ends but for its marks."""
+    end = len(text.rstrip(" \n*_.!`"))
+    begun = text.rfind("\n", 0, end) + 1
+    return begun + max((mark.end() for mark in SENTENCE_END.finditer(text[begun:end])), default=0), end

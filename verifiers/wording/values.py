@@ -38,7 +38,8 @@ _ORDERS = ("<", ">", "≤", "≥", "≠", "\\le", "\\ge", "\\ne")
 _SIGN = linear.compile(r"\\(?:leq?|geq?|neq?)|<=|>=|[=<>≤≥≠]")
 _TERM = r"(?:[0-9A-Za-z.√π²³^_!'|°]|\\(?:pi|sqrt|[dt]?frac)|\([^()=<>\n]+\)|\{[^{}=<>\n]+\})+"
 _SUM = rf"(?:[-+±]\s?)?{_TERM}(?:\s?[-+*/·×]\s?{_TERM})*"
-_RELATION = linear.compile(rf"(?<![A-Za-z0-9\\$.]){_SUM}(?:\s?(?:\\(?:leq?|geq?|neq?)|<=|>=|[=<>≤≥≠])\s?{_SUM})+")
+_SIDE = rf"(?:\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|{_SUM})"
+_RELATION = linear.compile(rf"(?<![A-Za-z0-9\\$.]){_SUM}(?:\s?(?:\\(?:leq?|geq?|neq?)|<=|>=|[=<>≤≥≠])\s?{_SIDE})+")
 _LETTERS = linear.compile(r"[A-Za-z]+")
 _EXPRESSION = linear.compile(rf"(?<![A-Za-z0-9\\$.,^_}}]){_SUM}")
 _COMBINES = linear.compile(r"[\^(√*²³]|\\sqrt|[0-9A-Za-z)]\s?[-+/]\s?[0-9A-Za-z(]")
@@ -47,6 +48,17 @@ _LEADING_WORD = linear.compile(r"[A-Za-z]{2,}\s+(?=[-+±])")
 _FUNCTION = linear.compile(r"\\?(?:arc)?(?:sin|cos|tan|cot|sec|csc|log|ln|lg|exp|sqrt|pi|max|min)")
 _SHORT = "an and as at be by do for go he if in is it me my no of on or so the to up us we am are has was"
 _WORDS = frozenset(_SHORT.split())
+_APPLIED = linear.compile(
+    r"(?:[-+]\s?)?\d{0,4}\s?(?:arc)?(?:sin|cos|tan|cot|sec|csc|log|ln|exp|sqrt)(?:\^\{?-?\d\}?|_\{?\d{1,3}\}?)?\([^()]*\)"
+)
+_BARE_FUNCTION = linear.compile(
+    r"(?<![A-Za-z0-9\\])(?:[-+]\s?)?(?:\d{1,4}\s?)?(?:arc)?(?:sin|cos|tan|cot|sec|csc|log|ln)(?:\^\{?-?\d\}?|_\{?\d{1,3}\}?)?\s\d{0,3}[b-z](?![A-Za-z0-9(^'])"
+)
+"""A function of one letter, without brackets: 2 cos x."""
+_FACTOR_BEFORE = linear.compile(r"(?:(?:^|[\s$(])[b-zA-Z]|[\d)\]}^+*/·×±√π-])\s?$")
+_FUNCTION_AFTER = linear.compile(r"\s?(?:sin|cos|tan|cot|sec|csc|log|ln|exp)(?![a-z])")
+_FACTOR_AFTER = linear.compile(r"\s?(?:[-+*/^·×±√(]|[b-z](?![A-Za-z'’])|sin|cos|tan|log|ln|sqrt|e\^|\d)")
+_FUNCTIONS_IN_WORDS = ("sin", "cos", "tan", "cot ", "sec ", "csc", "log", "ln ")
 _TIMES = linear.compile(r"(\d\s?)x(?=\s?\d)")
 _WORD_ALONE = linear.compile(r"[a-z]{3}")
 _COUNTED_AFTER = linear.compile(r"\s(?:[a-hj-z]|i[a-eg-mo-rt-z])[a-z]{2,}|%")
@@ -154,6 +166,7 @@ def items_of(text: str) -> list[ValueInText]:
         _unions(text),
         _relations(text),
         _expressions(text),
+        _functions(text),
         *worded,
         _groups(text),
         (_whole(match) for match in VALUE.finditer(text)),
@@ -195,6 +208,12 @@ def _measures(text: str) -> Iterator[ValueInText]:
             yield _whole(match)
 
 
+def leading_measure(text: str) -> str | None:
+    """Returns the measure of two units that a text begins with and holds nothing else of; else None."""
+    found = next(_measures(text), None) if _COMPOUND.match(text) else None
+    return found.body if found is not None and not found.start and not text[found.end :].strip(" .") else None
+
+
 def _relations(text: str) -> Iterator[ValueInText]:
     """Gives equations and inequalities without dollar signs, but for those that give a number to a name, or work one
     out."""
@@ -228,15 +247,33 @@ def _expressions(text: str) -> Iterator[ValueInText]:
         start = match.start() + (word.end() if word else 0)
         body = body[word.end() :] if word else body
         letters = _letters_of(body)
-        plain = letters is not None and any(map(str.isdigit, body)) and _COMBINES.search(body) is not None
+        applied = (
+            letters is not None
+            and "(" in body
+            and _APPLIED.match(body) is not None
+            and _stands_alone(text, start, start + len(body))
+        )
+        plain = applied or (letters is not None and any(map(str.isdigit, body)) and _COMBINES.search(body) is not None)
         after_number = text[max(start - 2, 0) : start].strip().isdigit()
         if (
             plain
             and not after_number
-            and (letters or any(sign in body for sign in ("^", "√", "sqrt", "\\")))
+            and _FUNCTION_AFTER.match(text[start + len(body) :][:6]) is None
+            and (letters or applied or any(sign in body for sign in ("^", "√", "sqrt", "\\")))
             and not _has_measure(body)
         ):
             yield ValueInText(start, start + len(body), body)
+
+
+def _functions(text: str) -> Iterator[ValueInText]:
+    """Gives functions of one letter without brackets: -cos x."""
+    found = _BARE_FUNCTION.finditer(text) if any(name in text for name in _FUNCTIONS_IN_WORDS) else ()
+    return (_whole(match) for match in found if _stands_alone(text, match.start(), match.end()))
+
+
+def _stands_alone(text: str, start: int, end: int) -> bool:
+    """Tells whether neither a factor nor a sign stands beside a function."""
+    return not (_FACTOR_BEFORE.search(text[max(start - 8, 0) : start]) or _FACTOR_AFTER.match(text[end : end + 8]))
 
 
 def _has_measure(body: str) -> bool:

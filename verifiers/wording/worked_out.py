@@ -7,7 +7,7 @@ unless it takes the sum back, goes on to another one, or scales what it gives.
 from __future__ import annotations
 
 from verifiers.patterns import linear
-from verifiers.wording.values import measure_after
+from verifiers.wording.values import SPAN, measure_after
 from verifiers.wording.vocabulary import SCALING, SUPPOSING, denies, words_of
 
 _AMOUNT = r"[$£]?\s?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s?/\s?\d+)?\)?"
@@ -18,10 +18,19 @@ _RESULT = linear.compile(
     r"\s?(?P<money>[$£])?\s?(?P<value>-?(?:\d+(?:,\d{3})*(?:\.\d+)?|\.\d+))(?P<percent>\s?%)?(?P<rest>.*)$"
 )
 _THERE_ARE = linear.compile(
-    r"\b[Tt]here (?:are|is|were) (?:only |exactly |a total of |just |in total )?"
+    r"\b(?:[Tt]here (?:are|is|were)"
+    r"|(?:equation|function|polynomial|system|curve|graph|series|it|[fgp]\(x\)\$?|[fgp]\$?) has)"
+    r" (?:only |exactly |a total of |just |in total )?"
     r"\*{0,2}\$?(\d{1,3}(?:,\d{3})*|\d+)\$?\*{0,2} "
-    r"(?:(?:possible|different|distinct|such|positive|integer|real|valid|total) ){0,2}([a-z]{3,20})((?: [^=]*)?)$"
+    r"(?:(?:possible|different|distinct|such|positive|negative|integer|real|complex|valid|total|prime|critical|local"
+    r"|inflection|even|odd) ){0,2}([a-z]{3,20})((?: [^=]*)?)$"
 )
+_WHERE = linear.compile(
+    r"\s(?:in|on|within|inside|over|outside|lying in|that lie in)(?: the)?"
+    r"(?: (?:open |closed |given |half-open )?(?:intervals?|range|circle|disk|disc|unit circle|region))?"
+    r" (?:[(\[][^()\[\]=]{1,40},[^()\[\]=]{1,40}[)\]]|\|[a-z]\|\s?(?:=|<|\\leq?)\s?\d{1,4})"
+)
+"""Where the things lie that are counted: an interval, a circle."""
 _GOES_ON = frozenset("0123456789/^*+-=:×÷·–(")
 _REJECTED = linear.compile(
     r"\b(?:wrong|incorrect|false|impossible|invalid|mistake|error|contradict\w*|unreasonable"
@@ -63,6 +72,7 @@ def worked_out(sentence: str) -> str | None:
 
 def counted(sentence: str) -> str | None:
     """Returns how many things there are, as a last sentence says it: "So there are $9$ divisors of 196." gives 9."""
+    sentence = _WHERE.sub(" ", SPAN.sub(_without_place, sentence)) if "in" in sentence or "on" in sentence else sentence
     found = _THERE_ARE.search(sentence)
     if found is None or "=" in sentence[found.end() :]:
         return None
@@ -73,6 +83,12 @@ def counted(sentence: str) -> str | None:
     if noun in SCALING or not noun.endswith("s") or not _is_left_alone(rest) or _is_denied(sentence[: found.start()]):
         return None
     return value
+
+
+def _without_place(span: linear.Match) -> str:
+    """A formula without dollar signs where it may be a place, as in $[0, 2\\pi]$; else as it is."""
+    inner = next(group for group in span.groups() if group is not None).strip()
+    return inner if inner[:1] in {"[", "(", "|"} else span.group()
 
 
 def _is_left_alone(rest: str) -> bool:

@@ -23,6 +23,7 @@ from made_endings import ENDINGS
 from made_notations import NOTATIONS, made_notations
 from made_prose import PROSE
 from made_readings import READINGS
+from made_sentences import SENTENCES
 from written_cases import RIGHT, WRONG
 
 WRITTEN: dict[str, list[Case]] = {
@@ -82,10 +83,15 @@ def test_statements_made_by_rules(math: MathVerifier, name: str) -> None:
     assert misjudged(math, list(PROSE[name](random.Random(0)))) == []
 
 
+@pytest.mark.parametrize("name", SENTENCES)
+def test_last_sentences_made_by_rules(math: MathVerifier, name: str) -> None:
+    assert misjudged(math, list(SENTENCES[name](random.Random(0)))) == []
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("name", [*PROSE, *CORRECTIONS])
+@pytest.mark.parametrize("name", [*PROSE, *CORRECTIONS, *SENTENCES])
 def test_many_statements_made_by_rules(math: MathVerifier, name: str) -> None:
-    maker = (PROSE | CORRECTIONS)[name]
+    maker = (PROSE | CORRECTIONS | SENTENCES)[name]
     assert misjudged(math, [case for seed in range(1, 12) for case in maker(random.Random(seed))]) == []
 
 

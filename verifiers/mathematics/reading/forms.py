@@ -16,7 +16,7 @@ from verifiers.mathematics.reading.numerals import in_words, number_word, said_t
 from verifiers.mathematics.reading.progressions import DOTS, number_node, without_dots
 from verifiers.mathematics.reading.regions import whole_line
 from verifiers.mathematics.reading.relations import bracketed_interval, relation
-from verifiers.mathematics.reading.restated import Twice, said_again
+from verifiers.mathematics.reading.restated import Twice, in_radians, said_again
 from verifiers.mathematics.reading.rows import marked_parts, named_rows, with_all_members, without_domain, without_marks
 from verifiers.mathematics.reading.sets import MOST_PARTS, listed_region, sequence, set_of, set_operation
 from verifiers.mathematics.reading.spelling import AND, CASES, OR, ROW, normalise
@@ -111,6 +111,7 @@ def _said_twice(twice: Twice) -> Form | None:
     value, again = form_of(twice.value), form_of(twice.again)
     if twice.measured and (value.unit is None or again.unit is None):
         return None
+    value, again = in_radians(value, again), in_radians(again, value)
     name, unit = "", value.unit
     if value.kind == "relation" and value.name and value.operator == "=":
         name, value = value.name, replace(value.items[1], unit=unit)

@@ -3,9 +3,12 @@
 Both are read, and the answer is right only if they agree. Words are left to the readers of words.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
+from verifiers.mathematics.reading.form import Form
 from verifiers.patterns import linear
+from verifiers.wording.unit_names import DEGREE, RADIAN
 
 _ROOM = r"(?:[\s,;~$]|\\[,;:! ()\[\]]|\\q?quad)*"
 _TEXT = r"(?:\\(?:text|mbox|textrm|mathrm|textit)\s?\{[\s,;]*)?"
@@ -18,6 +21,7 @@ _JOINT = linear.compile(
 )
 _MEASURES = linear.compile(r"([^()]{0,80}\d[^()]{0,20}[A-Za-z}]\$?)\s*\(([^()]{0,40}\d[^()]{0,20}[A-Za-z}]\$?)\)[.\s]*")
 _ROUGH_MEASURES = linear.compile(r"([^()]{1,120}(?:[A-Za-z]|\}(?:\^\{?\d\}?)?))\s?(?:\\approx(?![a-z])|≈)([^()]{1,80})")
+_ENDS_IN_DEGREES = linear.compile(r"(?:\^\s?\{?\s?\\circ\s?\}?|°|\bdegrees|\{\s?degrees\s?\})[\s.]*$")
 _MARKS = (
     "or",
     ".e.",
@@ -50,6 +54,10 @@ class Twice(NamedTuple):
 
 def said_again(answer: str) -> Twice | None:
     """Returns the two spellings of an answer that is said twice; None for any other."""
+    if "pi" in answer and "=" in answer and len(answer) <= _LONGEST:
+        turned = _in_degrees_and_radians(answer)
+        if turned is not None:
+            return turned
     if len(answer) > _LONGEST or not any(mark in answer for mark in _MARKS):
         return None
     for joint in _JOINT.finditer(answer):
@@ -69,6 +77,22 @@ def said_again(answer: str) -> Twice | None:
     if measures is None:
         return None
     return Twice(_balanced(measures.group(1)), _balanced(measures.group(2)), roughly=True, measured=True)
+
+
+def in_radians(form: Form, other: Form) -> Form:
+    """Returns a multiple of pi as radians, where it says an angle in degrees again."""
+    turned = form.unit is None and other.unit == DEGREE and "pi" in form.text
+    return replace(form, unit=RADIAN) if turned else form
+
+
+def _in_degrees_and_radians(answer: str) -> Twice | None:
+    """Returns the two spellings of an angle: 60^\\circ = \\frac{\\pi}{3}, with a name before them perhaps."""
+    *names, first, second = answer.split("=")
+    in_degrees = [_ENDS_IN_DEGREES.search(side) is not None for side in (first, second)]
+    in_radians = ["pi" in side for side in (first, second)]
+    if len(names) > 1 or sum(in_degrees) != 1 or in_degrees != in_radians[::-1]:
+        return None
+    return Twice("=".join((*names, first)), second, roughly=False)
 
 
 def _without_closing(text: str) -> str:

@@ -1,0 +1,236 @@
+"""Last sentences made by rules that hold more numbers than their answer: checks, reasons, remarks, where and when
+something holds, the bound that was asked for. Each case is (gold answer, completion, whether it is right)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+
+Case = tuple[str, str, bool]
+
+
+def _both(form: str, value: int, beside: int) -> Iterator[Case]:
+    """The value is the answer, what stands beside it is none, and neither is another value."""
+    text = form.format(v=value, o=beside)
+    yield f"{value}", text, True
+    yield f"{beside}", text, False
+    yield f"{value}", form.format(v=value + 1, o=beside), False
+
+
+def checks(rng: random.Random) -> Iterator[Case]:
+    """A check behind the answer is none; one that fails, or goes on to another answer, is no mere check."""
+    x, a, b = rng.randint(11, 40), rng.randint(2, 5), rng.randint(41, 90)
+    right = f"{a} \\cdot {x} + {b} = {a * x + b}"
+    for form in (
+        "$x = {v}$, which we verify: $" + right + "$. ✓",
+        "Dividing both sides:\n\\[ x = {v} \\]\n\nCheck: \\(" + right + "\\). Correct!",
+        "\\[ x = {v} \\]\n\nTo verify, substitute back: \\( " + right + " \\), which is true.",
+        "So $x = {v}$. Checking: $" + right + "$.",
+        "We find that x = {v}. (Check: " + right.replace("\\cdot", "·") + ".)",
+        "x = {v}\n\nVerification: " + right.replace("\\cdot", "*") + " ✓",
+    ):
+        text = form.format(v=x)
+        yield f"{x}", text, True
+        yield f"x = {x}", text, True
+        yield f"{a * x + b}", text, False
+        yield f"{x + 1}", text, False
+    for end in (f"So x = {x + 1}.", f"But that is not true, so x = {x + 1}.", "Wait, that is wrong."):
+        yield f"{x}", f"We get x = {x}. Checking: {right.replace(chr(92) + 'cdot', '*')}. {end}", False
+
+
+def reasons(rng: random.Random) -> Iterator[Case]:
+    """Why something holds, and a remark in brackets, come after the answer."""
+    value, other = rng.randint(11, 50), rng.randint(51, 90)
+    for form in (
+        "So $k={v}$, because ${o}$ is too large for it.",
+        "$x={v}$, since $3\\cdot 4+5={o}$.",
+        "So the only solution is $x = {v}$ (the other root, $x = {o}$, is extraneous).",
+        "In conclusion, the farmer has {v} sheep in total ({o} white ones and the rest black).",
+        "Therefore, the limit is {v} as x tends to $-{o}$.",
+        "Hence $n = {v}$. $\\blacksquare$",
+    ):
+        text = form.format(v=value, o=other)
+        yield f"{value}", text, True
+        yield f"{other}", text, False
+        yield f"{value + 1}", text, False
+    for form in (
+        "So there are {v} of them, since it is {o} or more, so the answer is {o}.",
+        "We get {v} (actually it should be {o} by the rule).",
+        "We get {v} (wait, the correct number is {o} here).",
+        "It is not {v}, because {o} is odd.",
+    ):
+        yield f"{value}", form.format(v=value, o=other), False
+
+
+def main_clauses(rng: random.Random) -> Iterator[Case]:
+    """Of a verb, its number, and when or for what it holds, the number at the verb is the answer."""
+    value, other = rng.randint(11, 50), rng.randint(51, 90)
+    for form in (
+        "Thus, the train covers {v} km in {o} minutes.",
+        "She reads {v} pages in {o} days.",
+        "It would take {v} hours to clean {o} rooms at the motel.",
+        "She needed {v} spoons of flour to make {o} muffins.",
+        "Therefore, the speed is {v} km/h after the first {o} km.",
+        "She scored {v} points out of {o}.",
+        "He can make at most {v} cakes with the {o} eggs he has.",
+    ):
+        yield from _both(form, value, other)
+    yield f"{value}", f"Shandy drove {value} miles farther than Matteo.", True
+    yield f"{value + 1}", f"Shandy drove {value} miles farther than Matteo.", False
+    for form in (
+        "She has {v} apples for every {o} pears.",
+        "There are {v} boys for each of the {o} girls, which gives {o}.",
+        "The ratio is {v} to {o}.",
+        "He multiplies {v} apples by 3 to get {o} apples.",
+        "It is {v} or {o} pages.",
+    ):
+        yield f"{value}", form.format(v=value, o=other), False
+
+
+def bounds_asked_for(rng: random.Random) -> Iterator[Case]:
+    """What can be done at most, or is needed at least, is the number; a bound of a quantity is none."""
+    value = rng.randint(3, 9)
+    words = ("three", "four", "five", "six", "seven", "eight", "nine")[value - 3]
+    for form in (
+        "Therefore, you can place at most {} bishops on the board.",
+        "Hence she needs at least {} packs.",
+        "Therefore, she can buy up to {} notebooks.",
+        "At least {} socks must be drawn.",
+        "Therefore, at most {} of them can be acute.",
+    ):
+        yield f"{value}", form.format(value), True
+        yield f"{value + 1}", form.format(value), False
+        yield f"{value}", form.format(f"1{value}"), False
+    yield f"{value}", f"We need at least {words} trips.", True
+    for form in (
+        "x is at least {}.",
+        "There are at most {} ways.",
+        "The side must be at least {} cm.",
+        "It takes at least {} hours.",
+        "We can't place at most {} bishops.",
+        "Perhaps she needs at least {} packs.",
+        "She needs at least {} dozen packs.",
+        "She needs at least {}.",
+        "The answer is at least {}.",
+        "At most 5 of the {}-digit numbers work.",
+    ):
+        yield (
+            f"{value if form[8:9] != '5' else value + 10}",
+            form.format(value if form[8:9] != "5" else value + 10),
+            False,
+        )
+
+
+def counted_in_places(rng: random.Random) -> Iterator[Case]:
+    """How many there are, not where they lie."""
+    value, end = rng.randint(2, 6), rng.randint(7, 20)
+    for form in (
+        "Therefore, there are {} zeros in the interval [0, 2π].",
+        "So there are **{}** real roots in $[0, 2\\pi]$.",
+        "The equation has {} solutions in (0, 3π).",
+        "Therefore the function has {} critical points on [0, " + f"{end}].",
+        "So the polynomial has {} roots inside the circle |z| = " + f"{end}.",
+        "There are {} integers in the range [1, " + f"{end}] that satisfy the condition.",
+    ):
+        yield f"{value}", form.format(value), True
+        yield f"{value}", form.format(value + 1), False
+        yield f"{end}", form.format(value), False
+        yield "[0, 2\\pi]", form.format(value), False
+
+
+def functions_in_prose(rng: random.Random) -> Iterator[Case]:
+    """Functions without dollar signs, whole: a factor or a term beside one belongs to it."""
+    name, other = rng.sample(("sin", "cos", "tan"), 2)
+    for form in ("{}(x)", "{} x"):
+        said = form.format(name)
+        for sentence in (
+            "The derivative simplifies to {}.",
+            "So the expression becomes {}.",
+            "The simplified form is {}.",
+        ):
+            yield rf"\{name}(x)", sentence.format(said), True
+            for wrong in (form.format(other), f"-{said}", f"2 {said}", f"x {said}", f"{said} + 2", f"e^x {said}",
+                          f"{form.format(other)} + {said}", f"{said} {form.format(other)}", f"3 - {said}"):  # fmt: skip
+                yield rf"\{name}(x)", sentence.format(wrong), False
+    yield "x^2", f"The derivative is x^2 {name}(x).", False
+    yield r"\log_3 7", "Hence x = log_3(7).", True
+    yield r"\log_3 7", "Hence x = log_7(3).", False
+
+
+def without_end(rng: random.Random) -> Iterator[Case]:
+    """What is infinite, with its sign, and how many are infinitely many."""
+    subject = rng.choice(("series", "integral", "sequence"))
+    for sign, words in (("", "infinity"), ("", "$\\infty$"), ("-", "negative infinity"), ("-", "$-\\infty$")):
+        for form in (
+            f"Therefore, the {subject} diverges to {{}}.",
+            "So the limit is {}.",
+            "Hence the limit equals {}.",
+        ):
+            yield rf"{sign}\infty", form.format(words), True
+            yield rf"{'' if sign else '-'}\infty", form.format(words), False
+            yield "0", form.format(words), False
+    yield "diverges", f"Therefore, the {subject} diverges.", True
+    yield "diverges", f"Therefore, the {subject} does not diverge.", False
+    yield r"\infty", "We need the limit as x goes to infinity.", False
+    yield r"-\infty", r"Therefore, the limit is 0 as x tends to $-\infty$.", False
+    yield "infinitely many", "The system has infinitely many solutions.", True
+    yield "infinitely many", "The system does not have infinitely many solutions.", False
+    yield "no solution", "So the system is inconsistent and has no solutions.", True
+    yield "(-2, 3]", "x is greater than -2 and at most 3.", True
+    yield "(-2, 3]", "x is at most 3 and greater than -2.", True
+    yield "[-2, 3]", "x is greater than -2 and at most 3.", False
+    yield "(-2, 3]", "x is greater than -2 and at least 3.", False
+
+
+def angles_said_twice(rng: random.Random) -> Iterator[Case]:
+    """An angle in degrees and in radians, which must be one."""
+    degrees, bottom = rng.choice(((30, 6), (45, 4), (60, 3)))
+    radians = rf"\frac{{\pi}}{{{bottom}}}"
+    for said in (
+        rf"{degrees}^\circ = {radians}",
+        rf"{radians} = {degrees}^\circ",
+        rf"\theta = {radians} = {degrees}^\circ",
+    ):
+        for form in ("\\boxed{{{}}}", "So the angle is ${}$."):
+            yield radians, form.format(said), True
+            yield rf"{degrees}^\circ", form.format(said), True
+            for wrong in (
+                said.replace(f"{degrees}^", f"{degrees + 1}^"),
+                said.replace(f"{{{bottom}}}", f"{{{bottom + 1}}}"),
+            ):
+                yield radians, form.format(wrong), False
+                yield rf"{degrees}^\circ", form.format(wrong), False
+    yield radians, rf"So the angle is ${degrees}^\circ = {radians}$ radians.", True
+
+
+def written_numbers(rng: random.Random) -> Iterator[Case]:
+    """Thousands by apostrophes, raised digits, a point without a digit before it, and a half in words."""
+    top, rest = rng.randint(2, 9), rng.randint(101, 899)
+    yield f"{top}{rest}", f"The price is {top}'{rest} francs.", True
+    yield f"{rest}", f"The price is {top}'{rest} francs.", False
+    yield f"2^{{{rest}}}", "The count is 2" + f"{rest}".translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")) + ".", True
+    yield "2", "The count is 2" + f"{rest}".translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")) + ".", False
+    yield f"0.{top}", f"The answer is .{top}", True
+    yield f"{top}", f"The answer is .{top}", False
+    yield "1.5", "So it takes one and a half hours.", True
+    yield "0.5", "So it takes one and a half hours.", False
+    yield f"{top}{rest}", f"So, f(10) = {top},{rest}.", True
+    yield f"{top}", f"So, f(10) = {top},{rest}.", False
+    yield f"{top} hours 20 minutes", f"Answer: {top} h 20 min", True
+    yield f"{top}", f"Answer: {top} h 20 min", False
+
+
+SENTENCES: dict[str, Callable[[random.Random], Iterator[Case]]] = {
+    maker.__name__: maker
+    for maker in (
+        checks,
+        reasons,
+        main_clauses,
+        bounds_asked_for,
+        counted_in_places,
+        functions_in_prose,
+        without_end,
+        angles_said_twice,
+        written_numbers,
+    )
+}
