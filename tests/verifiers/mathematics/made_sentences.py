@@ -208,6 +208,10 @@ def written_numbers(rng: random.Random) -> Iterator[Case]:
     top, rest = rng.randint(2, 9), rng.randint(101, 899)
     yield f"{top}{rest}", f"The price is {top}'{rest} francs.", True
     yield f"{rest}", f"The price is {top}'{rest} francs.", False
+    yield f"{top}{rest}", f"The company earned {top} {rest} dollars.", True
+    yield f"{rest}", f"The company earned {top} {rest} dollars.", False
+    yield f"0,{rest}", rf"\boxed{{0.{rest}}}", True
+    yield f"0,{rest}", rf"\boxed{{{rest}}}", False
     yield f"2^{{{rest}}}", "The count is 2" + f"{rest}".translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")) + ".", True
     yield "2", "The count is 2" + f"{rest}".translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")) + ".", False
     yield f"0.{top}", f"The answer is .{top}", True

@@ -8,7 +8,7 @@ from verifiers.patterns import linear
 from verifiers.wording.number_words import number_in_words
 from verifiers.wording.vocabulary import names_things
 
-_THOUSANDS = linear.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
+_THOUSANDS = linear.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})+(?!\d|,\d)")
 _GAP = r"(?:\{,\}|\\[,;:! ]|,\s?\\[,;:! ]\s?|~)"
 _THOUSANDS_SPACED = linear.compile(rf"(?<![\d.,])\d{{1,3}}(?: ?{_GAP} ?\d{{3}})+(?!\d)")
 _THOUSANDS_BLANK = linear.compile(r"(?<![\d.,/^_}{])\d{1,3}(?: \d{3})+(?![\d/]| [\d/]| ?\\frac)")
