@@ -175,7 +175,7 @@ def _between(sentence: str) -> str | None:
 
 
 def _endless(sentence: str) -> str | None:
-    """What has no bound, or no end."""
+    """A limit that is infinite, a series that diverges, infinitely many of something."""
     if _ENDLESS.fullmatch(sentence):
         return r"\text{infinitely many}"
     diverges = _DIVERGES.fullmatch(sentence)
