@@ -6,6 +6,7 @@ import sys
 
 from verifiers.mathematics.comparing import second_reading, symbolic
 from verifiers.mathematics.worker import DEEPEST, answer
+from verifiers.patterns import linear
 from verifiers.pool.serving import serve
 
 
@@ -17,4 +18,4 @@ def warm_up() -> None:
 
 if __name__ == "__main__":
     sys.setrecursionlimit(DEEPEST)
-    serve(answer, warm_up)
+    serve(answer, warm_up, linear.prepare_all)

@@ -244,4 +244,4 @@ DEEPEST = 2000
 
 if __name__ == "__main__":
     sys.setrecursionlimit(DEEPEST)
-    serve(answer, lambda: None)
+    serve(answer, lambda: None, linear.prepare_all)

@@ -1,7 +1,8 @@
 """Patterns and their matches: the part of Python's `re` that the product uses, on RE2.
 
-A pattern is compiled when its module is imported, and refused then if it has no linear-time translation. Every search
-reads a text once. A text that lacks what every match must hold is not searched at all.
+A pattern is translated and compiled when it is first used, since most processes use few of them; one that has no
+linear-time translation is refused then, and a test uses every one. Every search reads a text once. A text that lacks
+what every match must hold is not searched at all.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import Any
 from re2 import _re2
 
 from verifiers.patterns.alphabet import encoded
-from verifiers.patterns.syntax import Captured, Mark, Untranslatable, read
-from verifiers.patterns.translate import choices, required
+from verifiers.patterns.syntax import Captured, Mark, Node, Untranslatable, read
+from verifiers.patterns.translate import Bound, choices, required
 from verifiers.patterns.writing import Writer
 
 __all__ = ["DOTALL", "IGNORECASE", "MULTILINE", "Match", "Pattern", "Untranslatable", "compile", "escape"]
@@ -29,7 +30,7 @@ _OPTIONS.encoding = _re2.RE2.Options.Encoding.LATIN1
 _OPTIONS.log_errors = False
 
 PATTERNS: list[Pattern] = []
-"""All that were compiled, for tests."""
+"""All that this process has."""
 
 
 class Match:
@@ -127,12 +128,39 @@ class Pattern:
 
     def __init__(self, pattern: str, flags: int) -> None:
         self.pattern, self.flags = pattern, flags
-        tree, self._names, self._count = read(pattern, flags)
-        self._choices = choices(tree)
-        self._needed = tuple(required(tree))
-        self._sees_before = any(before is not None for before, _ in self._choices)
-        self._anywhere = self._program(at_start=True, later=True)
         PATTERNS.append(self)
+
+    def prepare(self) -> None:
+        """Compiles it now, in its commonest form. Raises Untranslatable where RE2 can't do what it asks."""
+        _ = self._needed, self._names, self._count, self._anywhere
+
+    @cached_property
+    def _read(self) -> tuple[Node, dict[str, int], int]:
+        return read(self.pattern, self.flags)
+
+    @cached_property
+    def _choices(self) -> list[tuple[Bound, Node]]:
+        return choices(self._read[0])
+
+    @cached_property
+    def _needed(self) -> tuple[str, ...]:
+        return tuple(required(self._read[0]))
+
+    @cached_property
+    def _sees_before(self) -> bool:
+        return any(before is not None for before, _ in self._choices)
+
+    @cached_property
+    def _names(self) -> dict[str, int]:
+        return self._read[1]
+
+    @cached_property
+    def _count(self) -> int:
+        return self._read[2]
+
+    @cached_property
+    def _anywhere(self) -> Compiled:
+        return self._program(at_start=True, later=True)
 
     @cached_property
     def _at_start(self) -> Compiled:
@@ -236,8 +264,15 @@ def _template(text: str) -> Callable[[Match], str]:
 
 
 def compile(pattern: str, flags: int | RegexFlag = 0) -> Pattern:
-    """Returns a pattern in the syntax of Python's `re`; raises Untranslatable where RE2 can't do the same."""
+    """Returns a pattern in the syntax of Python's `re`; its first use raises Untranslatable where RE2 can't do the
+    same."""
     return Pattern(pattern, int(flags))
+
+
+def prepare_all() -> None:
+    """Compiles all patterns of this process, for those that it forks."""
+    for pattern in PATTERNS:
+        pattern.prepare()
 
 
 def escape(text: str) -> str:

@@ -21,6 +21,7 @@ __all__ = ["Bounds", "WorkerOutcome", "WorkerPool"]
 _START_S = 120.0
 _RENEWAL_S = 5.0
 _MOST_AT_ONCE = 32
+_WORTH_A_START_S = 0.5
 _CHANCE = 3
 """Starts that fail one after the other before the module is held to be at fault."""
 
@@ -57,7 +58,8 @@ class WorkerPool:
         self._failed_starts = 0
 
     def spread(self, questions: Sequence[Any], bounds: Sequence[Bounds]) -> list[WorkerOutcome]:
-        """Has questions (JSON data) answered, each within its own bounds: by all workers, a few questions at a time.
+        """Has questions (JSON data) answered, each within its own bounds: by all workers, a few questions at a time. As
+        long as not all have started, what is left must promise to be worth a start.
 
         A fault costs its own question only. The time in which a worker gets ready is not part of any. Raises
         RuntimeError after `close`.
@@ -65,13 +67,16 @@ class WorkerPool:
         size = min(max(len(questions) // (8 * self.workers), 1), _MOST_AT_ONCE)
         if self.workers == 1 or len(questions) <= 2:
             return self._ask(questions, bounds)
-        begins = range(0, len(questions), size)
+        done: list[WorkerOutcome] = []
+        while self.started < self.workers and len(done) < len(questions) and not _is_long(done, len(questions)):
+            at = len(done)
+            done += self._ask(questions[at : at + size], bounds[at : at + size])
         with ThreadPoolExecutor(self.workers) as threads:
             answered = threads.map(
                 lambda at: self._ask(questions[at : at + size], bounds[at : at + size]),
-                begins,
+                range(len(done), len(questions), size),
             )
-            return [outcome for outcomes in answered for outcome in outcomes]
+            return done + [outcome for outcomes in answered for outcome in outcomes]
 
     def _ask(self, questions: Sequence[Any], bounds: Sequence[Bounds]) -> list[WorkerOutcome]:
         """Has one worker answer questions in order."""
@@ -140,3 +145,8 @@ class WorkerPool:
                 self._idle.append(worker)
         if not keep:
             worker.end()
+
+
+def _is_long(done: Sequence[WorkerOutcome], count: int) -> bool:
+    """Whether what is left of so many questions is worth a start, by the last answer; the first one loads things."""
+    return len(done) > 1 and done[-1].seconds * (count - len(done)) > _WORTH_A_START_S

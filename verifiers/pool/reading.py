@@ -12,6 +12,7 @@ import sys
 from functools import lru_cache
 from typing import Any
 
+from verifiers.patterns import linear
 from verifiers.pool.serving import serve
 
 DEEPEST = 2000
@@ -47,11 +48,12 @@ def _names(kind: Any) -> tuple[str, ...]:
 
 
 def warm_up() -> None:
-    """Makes what the command line names."""
+    """Loads what nearly every reader needs, and makes what the command line names."""
+    importlib.import_module("verifiers.extraction")
     for told in sys.argv[4:]:
         target_of(told)
 
 
 if __name__ == "__main__":
     sys.setrecursionlimit(DEEPEST)
-    serve(answer, warm_up)
+    serve(answer, warm_up, linear.prepare_all)

@@ -5,7 +5,9 @@ A cue is followed by the answer, with a colon, an equals sign, or a copula of th
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
 from unicodedata import combining, normalize
 
 import re2
@@ -26,8 +28,37 @@ class Announcement(NamedTuple):
     bounds: str = ""
 
 
+_SPACE = re2.Options()
+_SPACE.max_mem = 64 << 20
+
+
+class Wording:
+    """A pattern in RE2's own syntax, over UTF-8, that is compiled when it is first used: those of many languages take
+    milliseconds each."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+
+    @cached_property
+    def _compiled(self) -> Any:
+        return re2.compile(self._pattern, options=_SPACE)
+
+    def search(self, text: str) -> Any:
+        """Returns the first match, or None."""
+        return self._compiled.search(text)
+
+    def finditer(self, text: str) -> Iterator[Any]:
+        """Returns the matches from left to right."""
+        found: Iterator[Any] = self._compiled.finditer(text)
+        return found
+
+    def sub(self, replacement: str, text: str) -> str:
+        """Returns the text with its matches replaced."""
+        return str(self._compiled.sub(replacement, text))
+
+
 LANGUAGES = {name: Announcement(**ways) for name, ways in table(__file__).items()}
-_UNSPACED = re2.compile(r"[\p{Thai}\p{Hiragana}\p{Katakana}\p{Han}\p{Hangul}]")
+_UNSPACED = Wording(r"[\p{Thai}\p{Hiragana}\p{Katakana}\p{Han}\p{Hangul}]")
 _MARK = r"[:：=]"
 
 
@@ -38,17 +69,13 @@ def _cue(language: Announcement) -> str:
     return rf"(?:{language.nouns})(?:{after}{glued}){verbs}"
 
 
-_SPACE = re2.Options()
-_SPACE.max_mem = 64 << 20
 _FOREIGN = [language for name, language in LANGUAGES.items() if name != "English"]
-FOREIGN_CUE = re2.compile("(?i)" + "|".join(map(_cue, _FOREIGN)), options=_SPACE)
-ENDING = re2.compile(
-    r"(?i)\s?(?:" + "|".join(language.endings for language in _FOREIGN if language.endings) + ")$", options=_SPACE
-)
+FOREIGN_CUE = Wording("(?i)" + "|".join(map(_cue, _FOREIGN)))
+ENDING = Wording(r"(?i)\s?(?:" + "|".join(language.endings for language in _FOREIGN if language.endings) + ")$")
 _SPACED, _GLUED = (
     "|".join(one.denials for one in _FOREIGN if bool(_UNSPACED.search(one.nouns)) is glued) for glued in (False, True)
 )
-DENIAL = re2.compile(rf"(?i)(?:^|[^\pL\pM])(?:{_SPACED})(?:[^\pL\pM]|$)|{_GLUED}", options=_SPACE)
+DENIAL = Wording(rf"(?i)(?:^|[^\pL\pM])(?:{_SPACED})(?:[^\pL\pM]|$)|{_GLUED}")
 _VALUE_ENDS, _VALUE_BEGINS = r"([\d})\]$%])", r"((?:[A-Za-z](?:_\{?\d\}?)? ?= ?)?[-\d\\($\[])"
 
 _PREFIXED = r"|\s+(?:ו-?|و)\s*"
@@ -61,32 +88,27 @@ def _joints(kind: str, glued: bool) -> str:
 
 
 _JOINTS = {
-    word: re2.compile(
+    word: Wording(
         rf"(?i){_VALUE_ENDS}(?:[,，、]?\s+(?:{_joints(kind, False)})\s+"
         rf"|\s*[,，、]?\s*(?:{_joints(kind, True)})\s*{_PREFIXED if kind == 'ands' else ''}){_VALUE_BEGINS}",
-        options=_SPACE,
     )
     for kind, word in (("ors", " or "), ("ands", " and "))
 }
 _ORS, _GLUED_ORS, _ANDS, _GLUED_ANDS = (_joints(kind, glued) for kind in ("ors", "ands") for glued in (False, True))
 _ENDS = r"[\d})\]$%A-Za-z²³]"
-ALTERNATIVE = re2.compile(
+ALTERNATIVE = Wording(
     rf"(?i)(?:^|[^\pL\pM])(?:{_ORS})(?:[^\pL\pM]|$)|{_ENDS}\s*(?:{_GLUED_ORS})"
     rf"|(?:^|\s)(?:{_ANDS}|and)\s+{_VALUE_BEGINS}|{_ENDS}\s*(?:{_GLUED_ANDS})\s*{_VALUE_BEGINS}",
-    options=_SPACE,
 )
 """Words that set another answer beside one."""
 _BOUNDS, _GLUED_BOUNDS = (_joints("bounds", glued) for glued in (False, True))
-BOUND_BEFORE = re2.compile(
-    rf"(?i)(?:(?:^|[^\pL\pM])(?:{_BOUNDS})|(?:{_GLUED_BOUNDS})[有为為是]?)[\s$(*:]*(?:[A-Za-z] ?= ?)?$", options=_SPACE
+BOUND_BEFORE = Wording(
+    rf"(?i)(?:(?:^|[^\pL\pM])(?:{_BOUNDS})|(?:{_GLUED_BOUNDS})[有为為是]?)[\s$(*:]*(?:[A-Za-z] ?= ?)?$"
 )
-BOUND_AFTER = re2.compile(
-    rf"(?i)^.{{0,20}}?(?:(?:^|[^\pL\pM])(?:{_BOUNDS})(?:[^\pL\pM]|$)|(?:{_GLUED_BOUNDS}))", options=_SPACE
-)
+BOUND_AFTER = Wording(rf"(?i)^.{{0,20}}?(?:(?:^|[^\pL\pM])(?:{_BOUNDS})(?:[^\pL\pM]|$)|(?:{_GLUED_BOUNDS}))")
 """Words of other languages than English that make a value a bound."""
-ONE_OF_SEVERAL = re2.compile(
+ONE_OF_SEVERAL = Wording(
     rf"(?i)[\pL\d}})\]$%²³][\s,]+(?:or|and|{_ORS}|{_ANDS})\s+[$(*]*$|{_ENDS}\s*(?:{_GLUED_ORS}|{_GLUED_ANDS})\s*[$(*]*$",
-    options=_SPACE,
 )
 """Words before a value that make it one of several."""
 
@@ -100,13 +122,13 @@ def with_english_joints(text: str) -> str:
     return text
 
 
-FOREIGN_LETTERS = re2.compile(
+FOREIGN_LETTERS = Wording(
     r"[\p{Cyrillic}\p{Hebrew}\p{Arabic}\p{Devanagari}\p{Thai}\p{Hangul}\p{Hiragana}\p{Katakana}\p{Han}]|\p{Greek}{3}"
     r"|[A-Za-z\x{c0}-\x{24f}\x{1e00}-\x{1eff}]*[\x{c0}-\x{d6}\x{d8}-\x{f6}\x{f8}-\x{24f}\x{1e00}-\x{1eff}][A-Za-z\x{c0}-\x{24f}\x{1e00}-\x{1eff}]+"
 )
 """Characters that only words have, not formulas."""
 
-CHOOSING = re2.compile(
+CHOOSING = Wording(
     r"(?i)\b(?:choos\w*|chose|pick\w*|select\w*|option|choice|answer|correct|right|go with|opt for|letter)\b"
     r"|\b(?:choisis|réponse|elijo|wähle|seçiyorum|seçenek|chọn|phương án)\b|выбираю|вариант|ответ|选|選|答"
     r"|정답|선택|고르|ข้อ|ตอบ|विकल्प|चुन|الخيار|أختار|אפשרות|בוחר|επιλέγω|επιλογή"

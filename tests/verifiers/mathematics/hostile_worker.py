@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
+from tests.verifiers.pool.hostile_reader import misbehave
 from verifiers.mathematics import algebra, worker
 from verifiers.pool.serving import serve
-
-
-def misbehave(fault: str) -> None:
-    if fault == "sleep":
-        time.sleep(60)
-    if fault == "loop":
-        while True:
-            pass
-    if fault == "memory":
-        bytearray(1 << 40)
-    if fault == "crash":
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if fault == "recurse":
-        misbehave(fault)
-    if fault == "raise":
-        raise ValueError("a fault of ours")
 
 
 def faulty(place: str, original: Callable[..., Any]) -> Callable[..., Any]:

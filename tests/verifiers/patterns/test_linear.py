@@ -10,6 +10,7 @@ import pytest
 from tests.verifiers.patterns.generated import load_every_pattern, matching, parsed
 from verifiers.patterns import linear
 from verifiers.patterns.given import foreign_to, whole_match
+from verifiers.patterns.syntax import read
 
 NOISE = [
     *" \n\t.,;:()[]{}$^_\\\"'-+=/%0123456789abcxyzABCXYZéÉß\u3000中√…’—٣\x01\x02\xa0\x85½²\x90",
@@ -71,6 +72,7 @@ def test_any_look_that_is_taken_is_the_one_of_re() -> None:
         source = "".join(parts[:2]) + rng.choice(("", "|")) + "".join(parts[2:])
         try:
             pattern = linear.compile(source)
+            pattern.prepare()
         except linear.Untranslatable:
             continue
         taken += 1
@@ -81,12 +83,23 @@ def test_any_look_that_is_taken_is_the_one_of_re() -> None:
 @pytest.mark.parametrize("source", [r"(a)\1", "(?<!ab)c", "(?!a*b)c", "(?>a)b", "a*+b", "(a)?(?(1)b|c)", "x{2,2000}"])
 def test_what_has_no_linear_time_is_refused(source: str) -> None:
     with pytest.raises(linear.Untranslatable):
-        linear.compile(source)
+        linear.compile(source).prepare()
+
+
+def test_a_pattern_is_compiled_when_it_is_first_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(linear, "read", lambda source, flags: made.append(source) or read(source, flags))
+    monkeypatch.setattr(linear, "PATTERNS", [])
+    pattern = linear.compile("ab+")
+    assert made == []
+    assert pattern.search("abb") is not None
+    linear.prepare_all()
+    assert made == ["ab+"]
 
 
 def test_a_character_without_a_byte_is_named() -> None:
     with pytest.raises(ValueError, match="name it in"):
-        linear.compile("[☃]")
+        linear.compile("[☃]").prepare()
 
 
 @pytest.mark.parametrize("source", ["(?=a)b", r"(a)\1", "a{,3}", "a{5000}", "(", r"\Z", "(?:a{1,30}){1,900}"])

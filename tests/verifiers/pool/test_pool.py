@@ -106,6 +106,18 @@ def test_who_finds_all_workers_busy_gets_another_where_there_are_places(pool: Wo
         assert busy.result().status == "timed_out"
 
 
+@pytest.mark.parametrize(("worth", "workers"), [(60.0, 1), (0.01, 2)])
+def test_a_second_worker_starts_for_what_is_worth_it(
+    worth: float, workers: int, pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("verifiers.pool.pool._WORTH_A_START_S", worth)
+    questions = [{"kind": "late", "seconds": 0.01, "value": number} for number in range(12)]
+    with closing(WorkerPool("pool_test_worker", workers=2)) as two:
+        answers = two.spread(questions, [Bounds(5.0, 5.0)] * 12)
+        assert [answer.value for answer in answers] == list(range(12))
+        assert two.started == workers
+
+
 def test_an_answer_that_comes_late_is_for_nobody(pool: WorkerPool) -> None:
     for value in range(5):
         assert ask(pool, {"kind": "late", "seconds": 0.5 + 0.01 * value, "value": "late"}).status in {"timed_out", "ok"}
