@@ -11,6 +11,9 @@ from unicodedata import category, normalize
 
 FEWEST_WORDS = 3
 """Words, one of them with a digit, below which a problem is no more than a phrase."""
+MOST_TOKENS = 64
+"""Words and signs above which a problem of so few letters is a row of signs: what is looked for at each sentence grows
+with the longest."""
 ENDS = frozenset(".?!:;\n")
 CLOSING = frozenset("\"'`)]}$*_,\\")
 SIGNS = dict.fromkeys("+-*/^=<>|%", "") | {
@@ -69,7 +72,7 @@ class ShortIndex:
 
 def _says_enough(tokens: Tokens) -> bool:
     words = [token for token in tokens if token not in SIGNS]
-    return len(words) >= FEWEST_WORDS and any(map(_has_digit, words))
+    return len(tokens) <= MOST_TOKENS and len(words) >= FEWEST_WORDS and any(map(_has_digit, words))
 
 
 def _has_digit(word: str) -> bool:

@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from selfplay.engines.base import Sample
 from selfplay.labelling import trial_texts
 from verifiers.extraction import final_text
 from verifiers.patterns import linear
@@ -34,14 +33,14 @@ class WrittenTest:
     fault: str = ""
 
 
-def read_unit_test(sample: Sample, of_function: bool = False) -> WrittenTest:
+def read_unit_test(answer: str, of_function: bool = False) -> WrittenTest:
     """Takes the last JSON object of an answer that begins with an input or an output; it must have both and no more.
 
     Of a function it is `args`, a list, and `expected`.
     """
-    text = final_text(sample.text) if sample.complete else ""
-    if text is None or not sample.complete:
-        return WrittenTest(fault="the thinking never ends" if text is None else "cut at the token limit")
+    text = final_text(answer)
+    if text is None:
+        return WrittenTest(fault="the thinking never ends")
     if of_function:
         row, fault = _last_object(text, _BEGINNING_OF_CALL, ("args", "expected"))
         return WrittenTest(fault=fault) if fault else _call(row["args"], row["expected"])

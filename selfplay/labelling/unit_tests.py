@@ -7,15 +7,20 @@ from collections.abc import Sequence
 
 from selfplay import formats
 from selfplay.config.programs import TestKind, TestWriter
+from selfplay.engines.base import Sample
 from selfplay.labelling import trial_texts
 from selfplay.labelling.consensus import TrialInput, Tried
-from selfplay.labelling.unit_test_answers import WrittenTest, read_unit_test
+from selfplay.labelling.unit_test_answers import WrittenTest
 from selfplay.run.records import LabelledTask, Seed, UnitTest
 from selfplay.run.seeding import content_id
 from selfplay.stage.context import Context
 from selfplay.stage.open_engine import OpenedEngine, samples_of
+from verifiers.pool.readers import TextReader
+from verifiers.pool.worker import WorkerOutcome
 
 SEED = "seed"
+CUT, NOT_READ = "cut at the token limit", "not read in time"
+_TESTS = TextReader("selfplay.labelling.unit_test_answers:read_unit_test")
 
 DESCRIPTION: dict[TestKind, str] = {
     "edge_case": "an edge case, at the limits of what the problem allows, such as the smallest or an empty input",
@@ -55,12 +60,22 @@ def written_trials(
         seed = context.seed("labelling", "tests", number, attempt)
         samples = samples_of(engine, texts, writer.sampling, seed, context.listener.advance)
         of_functions = [asked[place][0].task.entry_point is not None for place in left]
-        read = map(read_unit_test, samples, of_functions)
-        found |= dict(zip(left, read, strict=True))
+        found |= dict(zip(left, read_unit_tests(samples, of_functions), strict=True))
     trials: dict[str, list[TrialInput]] = {task.prompt_id: [] for task in tasks}
     for place, (task, kind, _) in enumerate(asked):
         trials[task.prompt_id].append(_trial(kind, found[place], trials[task.prompt_id]))
     return trials
+
+
+def read_unit_tests(samples: Sequence[Sample], of_functions: Sequence[bool]) -> list[WrittenTest]:
+    """The test of each answer, as `unit_test_answers` finds it, in processes that can be killed."""
+    answers = zip(samples, of_functions, strict=True)
+    outcomes = iter(_TESTS.read([(sample.text, of_function) for sample, of_function in answers if sample.complete]))
+    return [_written(next(outcomes)) if sample.complete else WrittenTest(fault=CUT) for sample in samples]
+
+
+def _written(outcome: WorkerOutcome) -> WrittenTest:
+    return WrittenTest(*outcome.value) if outcome.status == "ok" else WrittenTest(fault=NOT_READ)
 
 
 def _question(writer: TestWriter, task: LabelledTask, kind: TestKind, number: int) -> str:

@@ -12,6 +12,8 @@ import zlib
 
 LARGEST = 1 << 28
 """Most bytes, of the text and of what it becomes."""
+MOST_STEPS = 16
+"""Of a pickle; each frame is one."""
 _BEFORE = frozenset(("PROTO", "FRAME"))
 _TEXT = frozenset(("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE"))
 _AFTER = frozenset(("MEMOIZE", "BINPUT", "LONG_BINPUT", "PUT", "FRAME"))
@@ -38,7 +40,9 @@ def pickled_text(content: bytes) -> str:
     text: str | None = None
     ended = 0
     try:
-        for code, argument, place in pickletools.genops(content):
+        for step, (code, argument, place) in enumerate(pickletools.genops(content)):
+            if step == MOST_STEPS:
+                raise ValueError(f"is a pickle of more than {MOST_STEPS} steps, where one text takes five")
             if text is None and code.name in _TEXT:
                 text = str(argument)
             elif code.name == "STOP" and text is not None:

@@ -14,7 +14,6 @@ from sandbox.inside.plain import NotPlainData, encode
 from sandbox.model import Execution, Status
 from sandbox.warm.outcome import Reply, read_reply
 from sandbox.warm.returned_values import decode, decoded, read_records
-from selfplay.engines.base import Sample
 from selfplay.labelling.unit_test_answers import read_unit_test
 from tests.fuzz.file_targets import FILE_TARGETS
 from verifiers.extraction import boxed_answer, boxes, choice_letter, code_block, final_text, last_value, math_answer
@@ -102,7 +101,7 @@ def written_tests(data: bytes) -> None:
         text = _text(data)
     except UnicodeDecodeError:
         return
-    found = read_unit_test(Sample(text, (), complete=True))
+    found = read_unit_test(text)
     assert bool(found.fault) != bool(found.output.strip())
     found.input.encode("utf-8")
 

@@ -136,6 +136,8 @@ CHOOSING = Wording(
 """Words with which a sentence settles on an option."""
 
 MANY_MARKS = 1000
+_TWO_MARKS = "\u0f73\u0f75\u0f81"
+"""Signs of Tibetan that are no marks, and are made of two each."""
 
 _ZEROS = (0x30, 0x660, 0x6F0, 0x966, 0x9E6, 0xE50, 0xFF10, 0x1D7CE, 0x1D7D8, 0x1D7E2, 0x1D7EC, 0x1D7F6)
 """Where the ten digits of a script begin: ASCII, Arabic, Persian, Devanagari, Bengali, Thai, full width, formulas."""
@@ -153,7 +155,9 @@ def composed(form: Literal["NFC", "NFKC"], text: str) -> str:
 
     To sort the marks of one letter takes time by the square of their number, for which no other thread runs.
     """
-    marks = 0 if len(text) <= MANY_MARKS or text.isascii() else sum(map(bool, map(combining, text)))
+    if len(text) <= MANY_MARKS or text.isascii():
+        return normalize(form, text)
+    marks = sum(map(bool, map(combining, text))) + 2 * sum(map(text.count, _TWO_MARKS))
     return text if marks > MANY_MARKS else normalize(form, text)
 
 

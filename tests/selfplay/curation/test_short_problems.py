@@ -34,6 +34,12 @@ def test_phrases_and_common_wordings_are_no_evidence() -> None:
     assert not common.may_hold(["2"])
 
 
+def test_a_row_of_signs_is_no_short_problem() -> None:
+    """What is looked for at each sentence grows with the square of the longest problem."""
+    few, many = (f"what is 7 {'+ ' * signs}?" for signs in (40, 100))
+    assert ShortIndex([(0, few), (1, many)]).find(f"{few} {many}") == [0]
+
+
 def test_sentences_keep_signs_and_lose_markup() -> None:
     assert sentences("> *find* x - 2.5; then stop.") == [("find", "x", "-", "2", "5"), ("then", "stop")]
 

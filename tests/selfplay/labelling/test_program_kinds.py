@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from selfplay import formats
 from selfplay.config.domains import Domain
 from selfplay.config.labelling import Labelling
-from selfplay.engines.base import ModelRef, Sample
+from selfplay.engines.base import ModelRef
 from selfplay.labelling import checkers
 from selfplay.labelling.checkers import CheckerTrial, changes, try_checker
 from selfplay.labelling.consensus import DIFFER, Consensus, TrialInput
@@ -105,7 +105,7 @@ def test_programs_that_cannot_be_run_are_refused(new_programs: dict[str, str], s
     ],
 )
 def test_tests_of_functions_are_read_strictly(text: str, found: WrittenTest) -> None:
-    assert read_unit_test(Sample(text, (), complete=True), of_function=True) == found
+    assert read_unit_test(text, of_function=True) == found
 
 
 def test_functions_agree_by_the_values_that_they_return(runner: ProgramRunner) -> None:

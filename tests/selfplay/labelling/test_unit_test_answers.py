@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from selfplay.engines.base import Sample
 from selfplay.labelling.unit_test_answers import LONGEST_ANSWER, LONGEST_TEXT, WrittenTest, read_unit_test
+from selfplay.labelling.unit_tests import read_unit_tests
+from tests.verifiers.pool.hostile_pool import hostile_readers
 
-
-def read(text: str, complete: bool = True) -> WrittenTest:
-    return read_unit_test(Sample(text, (), complete))
+read = read_unit_test
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,15 @@ def test_what_is_none(text: str, fault: str) -> None:
     assert read(text).fault == fault
 
 
-def test_half_an_answer_is_none() -> None:
-    assert read('{"input": "1", "output": "2"}', complete=False).fault == "cut at the token limit"
+def test_half_an_answer_is_none_and_one_that_cannot_be_read_costs_itself_alone() -> None:
+    whole = '{"input": "1", "output": "é\\ud83d\\ude00"}'
+    texts = [whole, "fault: crash", '{"args": [1], "expected": null}']
+    samples = [*(Sample(text, (), True) for text in texts), Sample(whole, (), False)]
+    with hostile_readers():
+        found = read_unit_tests(samples, [False, False, True, False])
+    assert found[0] == WrittenTest("1", "é😀")
+    assert found[2] == WrittenTest("[1]", "null")
+    assert [one.fault for one in found] == ["", "not read in time", "", "cut at the token limit"]
 
 
 PIECES = st.sampled_from(

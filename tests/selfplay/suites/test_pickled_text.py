@@ -49,6 +49,12 @@ def test_what_follows_the_text_is_refused() -> None:
         pickled_text.pickled_text(two)
 
 
+def test_steps_that_do_nothing_are_refused_soon() -> None:
+    """Packed, a quarter of a billion of them are 260 kB, and took six minutes."""
+    with pytest.raises(ValueError, match="more than 16 steps"):
+        pickled_text.pickled_text(pickle.dumps("text", 4)[:-1] + b"\x94" * 20 + b".")
+
+
 @given(content=st.binary(max_size=200))
 def test_no_bytes_do_anything_but_raise(content: bytes) -> None:
     with contextlib.suppress(ValueError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from difflib import SequenceMatcher
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from selfplay.config.em import EMStop
 from selfplay.synthesis.em_candidates import choose
 from selfplay.synthesis.em_watch import Patience
-from selfplay.synthesis.measures import copy_rate, distinct_n, repetition
+from selfplay.synthesis.measures import copy_rate, distinct_n, longest_shared_run, repetition
 
 
 @given(rewards=st.dictionaries(st.integers(0, 20), st.integers(-3, 3), max_size=8))
@@ -52,6 +54,13 @@ def test_a_missing_measure_or_fewer_whole_rationales_are_no_progress() -> None:
 )
 def test_copy_rate(rationale: str, problem: str, rate: float) -> None:
     assert copy_rate(rationale, problem) == pytest.approx(rate)
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=30), st.lists(st.sampled_from("abc"), max_size=30))
+def test_the_longest_run_is_that_of_difflib(ours: list[str], theirs: list[str]) -> None:
+    """Which takes time by the product of their lengths."""
+    known = SequenceMatcher(None, ours, theirs, autojunk=False).find_longest_match()
+    assert longest_shared_run(ours, theirs) == known.size
 
 
 def test_distinct_n() -> None:

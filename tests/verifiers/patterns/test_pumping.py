@@ -20,15 +20,20 @@ from sandbox.remote.backend import _between
 from sandbox.warm.jobs import named_modules
 from sandbox.warm.returned_values import decode
 from selfplay import formats
-from selfplay.curation.statements import proof, tells_answer, truncated
+from selfplay.config.curation import Curation
+from selfplay.curation.decontamination import LeakIndex
+from selfplay.curation.statements import proof, script_gate, tells_answer, truncated
 from selfplay.curation.words import words
 from selfplay.labelling.filters import is_trivial
 from selfplay.labelling.unit_test_answers import read_unit_test
+from selfplay.labelling.verification import opinion
 from selfplay.synthesis.annotation_answers import read_concepts
+from selfplay.synthesis.measures import copy_rate
 from selfplay.training.traces import converted, trace_fault
-from selfplay.training.validity import thinking_fault
+from selfplay.training.validity import ValidForm, thinking_fault
 from tests.verifiers.patterns.generated import ROOT, load_every_pattern, matching, parsed, pieces
 from verifiers.extraction import boxed_answer, boxes, choice_letter, code_block, final_text, math_answer
+from verifiers.judge.prompt import ReplyUnreadable, scores_of
 from verifiers.mathematics.reading.forms import form_of
 from verifiers.mathematics.reading.spelling import normalise
 from verifiers.patterns import linear
@@ -37,6 +42,7 @@ from verifiers.rules.language import prose, weight
 from verifiers.service.answers import _unmarked
 
 load_every_pattern()
+linear.prepare_all()
 PRODUCT = tuple(str(ROOT / package) for package in ("verifiers", "selfplay", "sandbox"))
 SIZES = (200, 400, 800, 1600)
 
@@ -121,11 +127,15 @@ def _sample(text: str) -> Any:
     return SimpleNamespace(text=text, complete=True)
 
 
-def _decoded(text: str) -> object:
+def _refused(read: Callable[..., object], *arguments: object) -> object:
     try:
-        return decode(text)
-    except NotPlainData:
+        return read(*arguments)
+    except (NotPlainData, ReplyUnreadable):
         return None
+
+
+LEAKS = LeakIndex({"given": {"1": "let a be the sum of 1 and 2 " * 3, "2": "Find 1 + 2 now"}}, Curation())
+DEMANDING = ValidForm("required", frozenset(("thinking_not_empty", "no_cjk", "boxed_answer")))
 
 
 READERS: dict[str, Callable[[str], object]] = {
@@ -144,15 +154,25 @@ READERS: dict[str, Callable[[str], object]] = {
     "converted": converted,
     "trace_fault": lambda text: trace_fault(text, "math"),
     "thinking_fault": thinking_fault,
-    "unit_test": lambda text: read_unit_test(_sample(text)),
+    "unit_test": read_unit_test,
+    "unit_test_of_call": lambda text: read_unit_test(text, True),
     "concepts": lambda text: read_concepts(_sample(text), 1, 9),
     "rationale": formats.parse_rationale,
+    "completion": formats.parse_completion,
+    "opinion": lambda text: opinion(_sample(text)),
+    "scores": lambda text: _refused(scores_of, text, "ticket", ("score",), 5),
+    "valid_form": lambda text: DEMANDING.fault_of(text, "math"),
+    "script": script_gate(("Latin",)),
+    "leaks": LeakIndex(
+        {"given": {"long": "let a be the sum of 1 and 2 " * 3, "short": "Find 1 + 2 now"}}, Curation()
+    ).find,
+    "copy_rate": lambda text: copy_rate(text, "let a , 1 " * 20),
     "truncated": truncated,
     "proof": proof,
     "tells_answer": tells_answer,
     "words": words,
     "is_trivial": is_trivial,
-    "decode": _decoded,
+    "decode": lambda text: _refused(decode, text),
     "modules": named_modules,
     "between": lambda text: _between(text, "mark"),
 }
@@ -188,6 +208,7 @@ PUMPED = [
     ("<think>", "</think>", ""),
     ("", "</s> ", ""),
     ("", "`", ""),
+    ("", "1 + 2 = 3.\n", ""),
     ("Prove", "\n", "that"),
     ("", "let a ", "be"),
     ("import ", "a, ", "b"),
