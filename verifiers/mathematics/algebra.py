@@ -12,10 +12,11 @@ from verifiers.pool.serving import serve
 
 def warm_up() -> None:
     """Loads what every question needs, so that the first one doesn't pay for it."""
+    linear.prepare_all()
     second_reading.warm_up()
     symbolic.warm_up()
 
 
 if __name__ == "__main__":
     sys.setrecursionlimit(DEEPEST)
-    serve(answer, warm_up, linear.prepare_all)
+    serve(answer, warm_up)

@@ -270,7 +270,7 @@ def compile(pattern: str, flags: int | RegexFlag = 0) -> Pattern:
 
 
 def prepare_all() -> None:
-    """Compiles all patterns of this process, for those that it forks."""
+    """Compiles all patterns of this process, for itself and what it forks."""
     for pattern in PATTERNS:
         pattern.prepare()
 

@@ -12,7 +12,6 @@ import sys
 from functools import lru_cache
 from typing import Any
 
-from verifiers.patterns import linear
 from verifiers.pool.serving import serve
 
 DEEPEST = 2000
@@ -56,4 +55,4 @@ def warm_up() -> None:
 
 if __name__ == "__main__":
     sys.setrecursionlimit(DEEPEST)
-    serve(answer, warm_up, linear.prepare_all)
+    serve(answer, warm_up)

@@ -24,13 +24,8 @@ _LAST_ANSWER = 3
 """The exit code of a child that ends after an answer, as it said in it."""
 
 
-def serve(
-    answer: Callable[[Any], Any], warm_up: Callable[[], None], before_more: Callable[[], None] = lambda: None
-) -> None:
+def serve(answer: Callable[[Any], Any], warm_up: Callable[[], None]) -> None:
     """Answers questions, each a frame of JSON, with one JSON line each until the caller goes away.
-
-    What `warm_up` loads is there for every child. `before_more` makes what the first child had to make for itself, as
-    far as it needed it: a process that needs a second child may need many.
 
     Arguments of the process: the descriptor on which the caller names the child to kill, and which closes with the
     caller; the memory cap in megabytes, 0 for none; and the number of answers of one child.
@@ -44,8 +39,6 @@ def serve(
     number = 0
     while True:
         number += 1
-        if number == 2:
-            before_more()
         keeper = os.getpid()
         watched, held = os.pipe()
         child = os.fork()
