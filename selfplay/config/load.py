@@ -5,34 +5,25 @@ from __future__ import annotations
 import difflib
 import json
 import sys
-import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from selfplay.config.annotation import AnnotationSettings, OpenAIEngine
 from selfplay.config.errors import UserError
+from selfplay.config.faults.sentences import HALF_A_CHARACTER, explained
+from selfplay.config.faults.sources import RecipeSource
 from selfplay.config.recipe import Recipe
 from selfplay.config.sandbox import SandboxSettings
-from selfplay.config.section import HALF_A_CHARACTER
 from selfplay.config.values.places import At, placed, recipe_file, shipped_recipes, with_wording
 from verifiers.untrusted.files import read_text
-from verifiers.untrusted.shown import quoted, shown
+from verifiers.untrusted.shown import quoted
 from verifiers.untrusted.yaml_text import DEEPEST, UnusableYaml, parse_yaml
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
-KINDS = frozenset(
-    ("pretrained", "scratch", "quickstart", "reasoning_gym", "file", "dataset", "openai", "local", "policy")
-)
-"""Names by which pydantic tells the alternatives of a setting apart; they are no part of its path."""
-KEY = "[key]"
-"""The last part that pydantic adds to the path of a key that is wrong itself."""
-QUOTE = "'"
-"""The mark around each name that pydantic would have accepted."""
 LARGEST = 1 << 20
 """Most bytes of a recipe."""
 LONGEST_CHAIN = 20
@@ -43,52 +34,6 @@ MAY_BE_NULL = (("domains",), ("curation", "benchmarks"), ("labelling", "labeller
 
 class RecipeError(UserError):
     """A recipe that cannot be used; the message is meant for the person who wrote it."""
-
-
-class RecipeSource:
-    """Where each setting came from, so that an error can point at it, and to which folder its paths are relative."""
-
-    def __init__(self, folder: Path) -> None:
-        self.lines: dict[At, str] = {}
-        self._folder = folder
-        self._folders: dict[At, Path] = {}
-
-    def record(self, file: Path | str, node: yaml.Node | None, at: At = ()) -> None:
-        """Remembers where every key below a YAML node stands: in a file, or, by a text, on the command line."""
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                self._note(file, key, (*at, key.value))
-                self.record(file, value, (*at, key.value))
-            return
-        # It replaces whatever a recipe below this one said in its place.
-        for known in [known for known in self.lines if known[: len(at)] == at and len(known) > len(at)]:
-            del self.lines[known]
-            self._folders.pop(known, None)
-        if isinstance(node, yaml.SequenceNode):
-            for index, value in enumerate(node.value):
-                self._note(file, value, (*at, index))
-                self.record(file, value, (*at, index))
-
-    def _note(self, file: Path | str, node: yaml.Node, at: At) -> None:
-        of_file = isinstance(file, Path)
-        self.lines[at] = f"{file}, line {node.start_mark.line + 1}" if of_file else str(file)
-        self._folders[at] = file.parent if isinstance(file, Path) else Path()
-
-    def override(self, at: At, said: str, node: yaml.Node | None) -> None:
-        """Remembers that a setting is of the command line, and relative to the working directory."""
-        self.lines[at], self._folders[at] = f"command line, {said}", Path()
-        for above in _enclosing(at):
-            # A section that no file has, such as a mistyped one, was said here too.
-            self.lines.setdefault(above, self.lines[at])
-        self.record(self.lines[at], node, at)
-
-    def where(self, at: At, default: str) -> str:
-        """The place of a setting, or of its nearest enclosing one."""
-        return next((self.lines[near] for near in _enclosing(at) if near in self.lines), default)
-
-    def folder(self, at: At) -> Path:
-        """The folder to which a path in a setting is relative: that of the file which says it."""
-        return next((self._folders[near] for near in _enclosing(at) if near in self._folders), self._folder)
 
 
 _last_read: list[RecipeSource] = []
@@ -103,11 +48,6 @@ def with_line(sentence: str) -> str:
         return sentence
     place = _last_read[-1].where(at, "")
     return f"{place}: {sentence}" if place else sentence
-
-
-def _enclosing(at: At) -> Iterator[At]:
-    """The names on the way to a setting, of itself first, then of those that it is in."""
-    return (at[:length] for length in range(len(at), 0, -1))
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -160,7 +100,7 @@ def section_of(kind: type[Settings], overrides: Sequence[str], what: str) -> Set
     try:
         return kind.model_validate(merged)
     except ValidationError as error:
-        raise RecipeError(_explain(error, source, Path(what), kind)) from error
+        raise RecipeError(explained(error, source, what, kind)) from error
     except UnicodeEncodeError as error:
         raise RecipeError(f"{what}: a name of a setting {HALF_A_CHARACTER}") from error
 
@@ -178,7 +118,7 @@ def _validated(settings: dict[str, Any], overrides: Sequence[str], source: Recip
     try:
         recipe = Recipe.model_validate(with_wording(merged, source.folder, told))
     except ValidationError as error:
-        raise RecipeError(_explain(error, source, path)) from error
+        raise RecipeError(explained(error, source, str(path), Recipe)) from error
     except UnicodeEncodeError as error:
         raise RecipeError(f"{path}: a name of a setting {HALF_A_CHARACTER}") from error
     placed_recipe: Recipe = placed(recipe, source.folder, told)
@@ -254,88 +194,6 @@ def _override(settings: dict[str, Any], override: str, source: RecipeSource) -> 
     for key in reversed(path):
         top = {key: top}
     return _merge(settings, top)
-
-
-def _explain(error: ValidationError, source: RecipeSource, path: Path, root: type[BaseModel] = Recipe) -> str:
-    sentences = []
-    for problem in error.errors():
-        named = problem.get("ctx", {}).get("setting")
-        at = tuple(part for part in problem["loc"] if part not in KINDS and part != KEY) + (
-            (named,) if named is not None else ()
-        )
-        field = ".".join(map(str, at)) or "the recipe"
-        where = source.where(at, str(path))
-        sentences.append(f"{where}: {_sentence(problem, field, at, root)}")
-    return "\n".join(sentences)
-
-
-def _sentence(problem: Any, field: str, at: At, root: type[BaseModel]) -> str:
-    if problem["type"] == "extra_forbidden":
-        return f"`{field}` is {_no_setting(at, root)}"
-    if problem["type"] in ("union_tag_not_found", "union_tag_invalid"):
-        return _no_kind(problem["ctx"].get("tag"), field, _kinds_at(at, root))
-    if problem["type"] == "literal_error" and problem["loc"][-1] == KEY:
-        return f"`{field}` is not a setting; {_nearest(str(at[-1]), problem['ctx']['expected'].split(QUOTE)[1::2])}"
-    if problem["type"] == "missing":
-        return f"`{field}` is missing; add it"
-    of_text = problem["type"] == "string_unicode"
-    message = HALF_A_CHARACTER if of_text else str(problem["msg"]).removeprefix("Value error, ")
-    if of_text or problem["type"] in ("value_error", "setting"):
-        return f"{field}: {message}"
-    given = json.dumps(problem["input"], default=str)
-    return f"`{field}` is {shown(given, 80)}, but: {message[0].lower()}{message[1:]}"
-
-
-def _no_kind(given: str | None, field: str, kinds: Sequence[str]) -> str:
-    expected = ", ".join(kinds)
-    if given is None:
-        return f"`{field}` lacks `kind`; add one of {expected}"
-    near = difflib.get_close_matches(given, kinds, n=1)
-    return f"`{field}.kind` is {quoted(given, 40)}; " + (f"did you mean `{near[0]}`?" if near else f"give {expected}")
-
-
-def _no_setting(at: At, root: type[BaseModel]) -> str:
-    names = _valid_names(at[:-1], root)
-    if at[-1] in names:
-        kind = ".".join(map(str, (*at[:-1], "kind")))
-        return f"a setting of another kind; set `{kind}`, too, to one of {', '.join(_kinds_at(at[:-1], root))}"
-    return f"not a setting; {_nearest(str(at[-1]), names)}"
-
-
-def _nearest(name: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean `{near[0]}`?" if near else f"valid names: {', '.join(sorted(names))}"
-
-
-def _valid_names(at: At, root: type[BaseModel]) -> list[str]:
-    return sorted({name for model in _models_at(at, root) for name in model.model_fields})
-
-
-def _kinds_at(at: At, root: type[BaseModel]) -> list[str]:
-    """The values of `kind` by which the alternatives of a setting are told apart."""
-    fields = (model.model_fields for model in _models_at(at, root))
-    tags = (typing.get_args(known["kind"].annotation) for known in fields if "kind" in known)
-    return list(dict.fromkeys(str(tag) for found in tags for tag in found))
-
-
-def _models_at(at: At, root: type[BaseModel]) -> list[type[BaseModel]]:
-    models = [root]
-    for part in at:
-        models = [inner for model in models for inner in _models_below(model, part)]
-    return models
-
-
-def _models_below(model: type[BaseModel], part: str | int) -> list[type[BaseModel]]:
-    if part not in model.model_fields:
-        # A key of a mapping, such as a domain's name: the mapping's value type has been reached already.
-        return [model]
-    return _models_in(model.model_fields[str(part)].annotation)
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for argument in typing.get_args(annotation) for model in _models_in(argument)]
 
 
 def deciding(settings: dict[str, Any]) -> dict[str, Any]:

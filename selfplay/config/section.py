@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from selfplay.config.faults.sentences import HALF_A_CHARACTER
 from selfplay.config.values.places import ModelName, flat
 
 
@@ -42,8 +43,6 @@ class Section(BaseModel):
 
 
 LARGEST_NUMBER = 1e15
-HALF_A_CHARACTER = "holds half of a character; remove it"
-"""The end of a sentence on a text that UTF-8 cannot hold."""
 
 
 @functools.cache
