@@ -42,9 +42,9 @@ class ComputeSettings(Section):
     """Whether each stage that uses models has fresh processes, so that memory always comes back; null: on a GPU."""
     sharding: Sharding = "none"
     """Whether each worker of a training holds the whole model, or FSDP2 spreads it over them all, or DeepSpeed: zero2
-    gradients and the optimizer's states alone, zero3 weights, too (`promptcot[zero]`)."""
+    gradients and the optimiser's states alone, zero3 weights, too (`promptcot[zero]`)."""
     offload: bool = False
-    """sharding: zero2 or zero3: gradients and the optimizer's states lie in the host's memory, where it also steps."""
+    """sharding: zero2 or zero3: gradients and the optimiser's states lie in the host's memory, where it also steps."""
     sequence_parallel: Annotated[int, Field(ge=1, le=64)] = 1
     """Workers over which each sequence of a training by maximum likelihood (p, q, sft, rft) is cut, for long thinking:
     a divisor of the workers and of the model's key heads; 1 cuts none."""

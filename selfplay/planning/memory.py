@@ -59,14 +59,14 @@ class TrainingStep:
     """Whether linear layers are held in 4 bits, beside an adapter."""
 
     zero: int = 0
-    """DeepSpeed's stage, 2 or 3, whose optimizer has float32 weights of its own beside those that compute; or 0."""
+    """DeepSpeed's stage, 2 or 3, whose optimiser has float32 weights of its own beside those that compute; or 0."""
 
     offloaded: bool = False
-    """Whether DeepSpeed has gradients, states and its optimizer's own weights on the host."""
+    """Whether DeepSpeed has gradients, states and its optimiser's own weights on the host."""
 
     @property
     def states(self) -> int:
-        """Bytes of the optimizer's states that a device holds or, offloaded, that the host has for it."""
+        """Bytes of the optimiser's states that a device holds or, offloaded, that the host has for it."""
         return int(self.trained * self.optimiser_bytes) // self.shards
 
     @property

@@ -104,7 +104,7 @@ class Needs:
         state = int(step.trained * (FLOAT + step.optimiser_bytes))
         loaded = model.sizes.parameters * step.weight_bytes
         reference = model.sizes.parameters * FLOAT if step.reference else 0
-        # Of all ranks together: gradients, states, and weights of the optimizer's own.
+        # Of all ranks together: gradients, states, and weights of the optimiser's own.
         offloaded = self.workers * (step.states + 2 * step.trained * FLOAT // step.shards) if step.offloaded else 0
         # By ZeRO-3 no rank loads more than its part, and by FSDP2 the first loads for all.
         loaded = (loaded + reference) // (1 if step.zero == 2 else step.shards)

@@ -26,7 +26,7 @@ RESERVED = {
     "use_cpu": "compute.device decides it",
     "resume_from_checkpoint": "the run continues by itself",
     "chat_template_kwargs": "prompts are templated as they are where the policy is measured",
-    "save_only_model": "a training goes on from its checkpoints, which takes the optimizer's state, too",
+    "save_only_model": "a training goes on from its checkpoints, which takes the optimiser's state, too",
     "ignore_data_skip": "a training that goes on does not read again what it has learnt from",
     "eval_strategy": "the run evaluates each policy itself, on problems that no trainer sees",
     "eval_on_start": "the run evaluates each policy itself, on problems that no trainer sees",

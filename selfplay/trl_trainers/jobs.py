@@ -37,7 +37,7 @@ class Placement:
     spared: tuple[str, ...] = ()
     """GPUs of this machine on which no rank is, as CUDA_VISIBLE_DEVICES names them."""
     offload: bool = False
-    """Whether gradients and the optimizer's states lie in the host's memory."""
+    """Whether gradients and the optimiser's states lie in the host's memory."""
     sequence_ranks: int = 1
     """Ranks over which each sequence of an SFT is cut."""
 

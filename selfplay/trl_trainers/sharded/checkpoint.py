@@ -1,7 +1,7 @@
 """Checkpoints of sharded trainings: whole tensors in safetensors, so that any number of ranks goes on, cut in any way.
 
 The libraries' own checkpoints are pickles, or cut as the ranks were that wrote them. Here all ranks gather a parameter
-after the other, with the optimizer's states of it, and the first writes them in files of bounded size, so that no rank
+after the other, with the optimiser's states of it, and the first writes them in files of bounded size, so that no rank
 ever holds the whole model. Each rank reads what it needs from these files.
 """
 
@@ -31,14 +31,14 @@ class Shards(Protocol):
         """The parameters that are trained, by name."""
 
     def whole(self, parameter: Any) -> dict[str, Any]:
-        """A parameter in float32 as `weight`, and the optimizer's states of it, none of them cut."""
+        """A parameter in float32 as `weight`, and the optimiser's states of it, none of them cut."""
 
     def put(self, parameter: Any, values: dict[str, Any]) -> None:
         """Takes this rank's part of what `whole` gave."""
 
 
 def write(shards: Shards, folder: Path, is_first: bool) -> None:
-    """Writes all that is trained, and its optimizer; the first rank does, and the others help it."""
+    """Writes all that is trained, and its optimiser; the first rank does, and the others help it."""
     from safetensors.torch import save_file
 
     held: dict[str, Any] = {}
@@ -93,6 +93,6 @@ def read(shards: Shards, folder: Path) -> None:
 
 
 def counted(optimizer: Any, value: Any, device: Any) -> Any:
-    """A copy of a count of steps, on the device where torch's optimizer looks for it beside parameters on `device`."""
+    """A copy of a count of steps, on the device where torch's optimiser looks for it beside parameters on `device`."""
     with_them = any(group.get("fused") or group.get("capturable") for group in optimizer.param_groups)
     return value.to(device if with_them else "cpu", copy=True)

@@ -1,4 +1,4 @@
-"""Sharded trainings: weights, gradients and optimizer states are spread over the ranks by FSDP2, through accelerate.
+"""Sharded trainings: weights, gradients and optimiser states are spread over the ranks by FSDP2, through accelerate.
 
 accelerate shards GPU groups alone: on CPUs it would train whole copies, as plain data parallelism, and say nothing. So
 CPU groups are told to be sharded, and every training looks whether its parameters really are shards before its first
@@ -151,7 +151,7 @@ class FSDPShards:
         return ((name, value) for name, value in self._network.named_parameters() if value.requires_grad)
 
     def whole(self, parameter: Any) -> dict[str, Any]:
-        """A parameter in float32 as `weight`, and the optimizer's states of it."""
+        """A parameter in float32 as `weight`, and the optimiser's states of it."""
         from torch.distributed.tensor import DTensor
 
         found = {WEIGHT: parameter} | self._optimizer.state.get(parameter, {})

@@ -42,7 +42,7 @@ class KeepsShards:
         return optimizer
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """As transformers does; of a sharded model nothing, since the optimizer's files have its weights."""
+        """As transformers does; of a sharded model nothing, since the optimiser's files have its weights."""
         if not (self.is_fsdp_enabled or self.is_deepspeed_enabled):
             super().save_model(output_dir, _internal_call)  # type: ignore[misc]
 

@@ -1,4 +1,4 @@
-"""Sharded trainings by DeepSpeed: ZeRO-2 cuts gradients and optimizer states over the ranks, ZeRO-3 the weights, too.
+"""Sharded trainings by DeepSpeed: ZeRO-2 cuts gradients and optimiser states over the ranks, ZeRO-3 the weights, too.
 
 Weights are held in float32, and layers compute in bfloat16 by torch's autocast where a training asks for that, as
 without DeepSpeed: its own bfloat16 would round the masters at the start of each training. DeepSpeed's checkpoints are
@@ -76,7 +76,7 @@ def arguments(sharding: str, in_bfloat16: bool, offload: bool, device: str) -> d
             "zero_optimization": cut,
             # DeepSpeed's own for a host would be compiled at its first use.
             "zero_force_ds_cpu_optimizer": False,
-            # Each is a torch optimizer on the rank's part.
+            # Each is a torch optimiser on the rank's part.
             "zero_allow_untested_optimizer": True,
             # Gradients are summed in float32.
             "torch_autocast": {"enabled": in_bfloat16, "dtype": "bfloat16", "lower_precision_safe_modules": []},
@@ -114,7 +114,7 @@ class DemandCuts(TrainerCallback):
     def on_train_begin(
         self, args: Any, state: Any, control: Any, model: Any = None, optimizer: Any = None, **_: Any
     ) -> None:
-        """Looks at the parameters, or of ZeRO-2 at the optimizer's.
+        """Looks at the parameters, or of ZeRO-2 at the optimiser's.
 
         Raises:
             NotSharded: says how many numbers a rank holds.
@@ -146,7 +146,7 @@ class ZeroShards:
         """
         self._network, self._cutter = network, engine.optimizer
         self._states = self._cutter.optimizer.state
-        """Of torch's optimizer, by the rank's part of each group of parameters."""
+        """Of torch's optimiser, by the rank's part of each group of parameters."""
         self._link()
 
     @property
@@ -160,7 +160,7 @@ class ZeroShards:
         return ((name, value) for name, value in self._network.named_parameters() if value.requires_grad)
 
     def whole(self, parameter: Any) -> dict[str, Any]:
-        """A parameter in float32 as `weight`, and the optimizer's states of it."""
+        """A parameter in float32 as `weight`, and the optimiser's states of it."""
         from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
 
         found = {WEIGHT: safe_get_full_fp32_param(parameter)}
@@ -185,7 +185,7 @@ class ZeroShards:
                 put_state(parameter, value, key)
 
     def _make_room(self, values: Mapping[str, Any]) -> None:
-        """Has the states of all parts, which torch's optimizer makes at its first step."""
+        """Has the states of all parts, which torch's optimiser makes at its first step."""
         import torch
 
         empty = [part for part in self._parts if not self._states.get(part)]

@@ -384,7 +384,7 @@ def test_what_deepspeed_puts_on_the_host_is_counted_there() -> None:
     assert here.terms["optimiser"] == 0
     assert here.terms["weights"] == parameters * 4 // 8
     assert there.terms["weights"] == 2 * here.terms["weights"]
-    # 8 bytes of states, 4 of gradients and 4 of weights of the optimizer's own, of all ranks together.
+    # 8 bytes of states, 4 of gradients and 4 of weights of the optimiser's own, of all ranks together.
     assert here.host - there.host == 16 * parameters
     assert here.total < there.total - 10 * parameters // 8
     with pytest.raises(RecipeError, match="offload is DeepSpeed's, but sharding is fsdp2"):
