@@ -11,7 +11,7 @@ from verifiers.wording.number_words import number_in_words, says_otherwise, with
 from verifiers.wording.said_words import IN_BOLD, emphasised
 from verifiers.wording.statements import stated
 from verifiers.wording.surroundings import SENTENCE_END, goes_on_plainly, is_doubted, stands_plainly
-from verifiers.wording.taken_back import is_taken_back
+from verifiers.wording.taken_back import is_taken_back, said_instead
 from verifiers.wording.unit_names import SIGNS_OF_MONEY, unit_named
 from verifiers.wording.values import (
     NUMBER,
@@ -120,9 +120,12 @@ def announced(text: str) -> str | None:
     span = SPAN.match(rest)
     end = SENTENCE_END.search(rest, span.end() if span else 0)
     taken_back = end is not None and is_taken_back(rest[end.end() :])
+    if end is not None and taken_back:
+        instead = said_instead(rest[end.end() :])
+        return announced(instead) or last_value(instead) or ""
     sentence = (rest[: end.start()] if end else rest).strip().strip("*").strip()
-    if not sentence or taken_back:
-        return "" if taken_back else None
+    if not sentence:
+        return None
     sentence = with_english_joints(without_repetition(without_ending(sentence)))
     sentence = _ADVERB.sub("", sentence) if sentence[:1].isalpha() and " " in sentence else sentence
     return None if says_otherwise(sentence) else stated(sentence) or _value_said(sentence)

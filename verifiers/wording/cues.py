@@ -26,6 +26,8 @@ class Announcement(NamedTuple):
     ors: str = ""
     ands: str = ""
     bounds: str = ""
+    calls: str = ""
+    faults: str = ""
 
 
 _SPACE = re2.Options()
@@ -107,6 +109,15 @@ BOUND_BEFORE = Wording(
 )
 BOUND_AFTER = Wording(rf"(?i)^.{{0,20}}?(?:(?:^|[^\pL\pM])(?:{_BOUNDS})(?:[^\pL\pM]|$)|(?:{_GLUED_BOUNDS}))")
 """Words of other languages than English that make a value a bound."""
+_CALLS, _GLUED_CALLS, _FAULTS, _GLUED_FAULTS = (
+    _joints(kind, glued) for kind in ("calls", "faults") for glued in (False, True)
+)
+_CALL = rf"(?:(?:{_CALLS})[\s,.!:;…，。！،—–-]+|(?:{_GLUED_CALLS})[\s,.!:;…，。！、—–-]*)"
+_FAULT = rf"(?:{_FAULTS}|{_GLUED_FAULTS})\s*(?:[.!,;:…—–(\n。，！：；،]|$)"
+TAKEN_BACK = Wording(
+    rf"(?i)^[\s.!?…$)\]\\}}*,;:—–。，！？、-]*{_CALL}{{0,3}}{_FAULT}|[.!?\n…。！？]\s{{0,9}}{_CALL}{{1,3}}{_FAULT}"
+)
+"""Words of other languages than English that take back the answer before them."""
 ONE_OF_SEVERAL = Wording(
     rf"(?i)[\pL\d}})\]$%²³][\s,]+(?:or|and|{_ORS}|{_ANDS})\s+[$(*]*$|{_ENDS}\s*(?:{_GLUED_ORS}|{_GLUED_ANDS})\s*[$(*]*$",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from verifiers.patterns import linear
+from verifiers.wording.cues import TAKEN_BACK, searchable
 
 _CALL = (
     r"(?:no|oh|oops|hmm+|wait|hold on|but|actually|sorry|however|(?:my )?apologies|on second thought|well|correction)"
@@ -59,7 +60,8 @@ _MOST = 4000
 def is_taken_back(after: str) -> bool:
     """Tells whether what follows an answer takes it back: at once, or later with a call such as "Wait"."""
     after = after[:_MOST]
-    return any(pattern is not None for pattern in (_AT_ONCE.match(after), _LATER.search(after), _ANOTHER.match(after)))
+    patterns = (_AT_ONCE.match(after), _LATER.search(after), _ANOTHER.match(after))
+    return any(pattern is not None for pattern in patterns) or TAKEN_BACK.search(searchable(after)) is not None
 
 
 def said_instead(after: str) -> str:
@@ -71,7 +73,8 @@ def said_instead(after: str) -> str:
         return another.group("value")
     found = _AT_ONCE.match(after) or _LATER.search(after)
     if found is None:
-        return ""
+        foreign = TAKEN_BACK.search(searchable(after))
+        return after[foreign.end() :] if foreign is not None else ""
     replaced = _REPLACES.search(after, found.start())
     if replaced is not None and replaced.start() < found.end():
         return after[found.start() :]

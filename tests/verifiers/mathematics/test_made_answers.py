@@ -23,6 +23,7 @@ from made_endings import ENDINGS
 from made_notations import NOTATIONS, made_notations
 from made_prose import PROSE
 from made_readings import READINGS
+from made_retractions import RETRACTIONS
 from made_sentences import SENTENCES
 from written_cases import RIGHT, WRONG
 
@@ -73,9 +74,9 @@ def test_endings_made_by_rules(math: MathVerifier, name: str) -> None:
     assert misjudged(math, list(ENDINGS[name](random.Random(0)))) == []
 
 
-@pytest.mark.parametrize("name", CORRECTIONS)
+@pytest.mark.parametrize("name", [*CORRECTIONS, *RETRACTIONS])
 def test_what_is_taken_back_or_not_whole(math: MathVerifier, name: str) -> None:
-    assert misjudged(math, list(CORRECTIONS[name](random.Random(0)))) == []
+    assert misjudged(math, list((CORRECTIONS | RETRACTIONS)[name](random.Random(0)))) == []
 
 
 @pytest.mark.parametrize("name", PROSE)
