@@ -18,8 +18,8 @@ from typing import Any
 
 from selfplay.config.compute import ComputeSettings, EngineSettings
 from selfplay.config.domains import Domain
+from selfplay.config.rules import CollapseGuard, GRPORule
 from selfplay.config.sandbox import SandboxSettings
-from selfplay.config.training import CollapseGuard, GRPORule
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.planning.architecture import Architecture, of_config
 from selfplay.planning.known_models import KNOWN

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks import _rollout_steps
 from benchmarks._waiting_server import WaitingServer
-from selfplay.config.training import GRPORule
+from selfplay.config.rules import GRPORule
 from selfplay.trl_trainers.grpo_trainer import SelfplayGRPOTrainer
 from selfplay.trl_trainers.vllm_rollouts.process_state import in_place
 from selfplay.trl_trainers.vllm_server import served

@@ -20,8 +20,8 @@ from benchmarks._gpu.models import random_model
 from benchmarks._memory_works import SIZES
 from benchmarks._steps import Stopwatch, watch_steps
 from selfplay.config.domains import Domain
+from selfplay.config.rules import GRPORule
 from selfplay.config.sandbox import SandboxSettings
-from selfplay.config.training import GRPORule
 from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds, tiny_model
 from selfplay.rollouts.reward_function import VerifiedReward

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from selfplay.config.recipe import Recipe
+from selfplay.config.rules import CollapseGuard
 from selfplay.config.section import SamplingSettings
-from selfplay.config.training import CollapseGuard
 from selfplay.engines.base import ModelRef, OnProgress, Sample, Sampling
 from selfplay.evaluation.evaluate import metric_rows, metric_values, outcomes_of
 from selfplay.rollouts.completions import Origin

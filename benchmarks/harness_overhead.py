@@ -21,7 +21,7 @@ from benchmarks.math_speed import math_like_pairs
 from benchmarks.suite_scoring import WORKING, spent
 from selfplay.config.compute import EngineSettings
 from selfplay.config.domains import ProblemKind
-from selfplay.config.measurement import Measurement
+from selfplay.config.evaluation import Measurement
 from selfplay.config.sandbox import SandboxSettings
 from selfplay.config.section import SamplingSettings
 from selfplay.engines.base import ModelRef, Sampling

@@ -75,8 +75,8 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON lines.")] = False,
 ) -> None:
     """Measure a model, or every policy of a run, on suites of problems; the same command goes on after a stop."""
+    from selfplay.config.evaluation import Measurement, ModelOptions
     from selfplay.config.load import section_of
-    from selfplay.config.measurement import Measurement, ModelOptions
     from selfplay.pipeline.policies import label_of
 
     _among("--prompt-style", prompt_style, ("auto", "chat", "raw"))

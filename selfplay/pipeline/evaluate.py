@@ -12,7 +12,7 @@ from typing import Any
 from selfplay.compute.workers import Workers
 from selfplay.config.annotation import LocalEngine, OpenAIEngine
 from selfplay.config.compute import EngineSettings
-from selfplay.config.measurement import Measurement, ModelOptions
+from selfplay.config.evaluation import Measurement, ModelOptions
 from selfplay.engines.base import ModelRef, Policy, Sampling
 from selfplay.engines.named_models import NamedModels
 from selfplay.engines.sharded import ShardedEngine

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from selfplay.config.annotation import AnnotatorEngine
 from selfplay.config.recipe import Recipe
+from selfplay.config.rules import UpdateRule
 from selfplay.config.section import PretrainedModel, ScratchModel
-from selfplay.config.training import UpdateRule
 from selfplay.run.plan import Kind
 
 

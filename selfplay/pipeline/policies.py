@@ -9,7 +9,7 @@ from pathlib import Path
 
 from selfplay.config.annotation import Endpoint, OpenAIEngine
 from selfplay.config.errors import UserError
-from selfplay.config.measurement import EVERY, ModelOptions
+from selfplay.config.evaluation import EVERY, ModelOptions
 from selfplay.config.section import PretrainedModel
 from selfplay.engines.base import ModelRef
 from selfplay.engines.named_models import NamedModels, is_commit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from selfplay.config.training import GRPORule
+from selfplay.config.rules import GRPORule
 from selfplay.planning.machine import GIB, Machine
 from selfplay.planning.memory import ENGINE_BYTES, ServedModel, Terms, served_terms, standing_terms
 from selfplay.planning.need import Named, Need

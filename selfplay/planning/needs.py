@@ -10,8 +10,8 @@ from typing import Any
 
 from selfplay.config.compute import ComputeSettings, EngineSettings
 from selfplay.config.errors import UserError
+from selfplay.config.rules import GRPORule
 from selfplay.config.section import SamplingSettings
-from selfplay.config.training import GRPORule
 from selfplay.planning.architecture import Architecture, cut_fault
 from selfplay.planning.machine import Machine
 from selfplay.planning.memory import (

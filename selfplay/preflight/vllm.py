@@ -11,7 +11,7 @@ from typing import Any
 from selfplay.config.compute import EngineSettings
 from selfplay.config.errors import UserError
 from selfplay.config.recipe import Recipe
-from selfplay.config.training import GRPORule
+from selfplay.config.rules import GRPORule
 from selfplay.preflight.async_trainer import check_async_trainer
 from selfplay.preflight.quantised import name_fault, rollouts_fault, served_fault
 

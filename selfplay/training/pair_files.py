@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from selfplay.config.recipe import Recipe
-from selfplay.config.training import PairFiles
+from selfplay.config.rules import PairFiles
 from selfplay.run.files import contents_hash
 from selfplay.seeds.row_files import rows_of_file
 from selfplay.seeds.rows import SeedError

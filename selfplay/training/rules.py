@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfplay import formats
-from selfplay.config.training import PairFiles
+from selfplay.config.rules import PairFiles
 from selfplay.curation.reserved import Reserved
 from selfplay.engines.base import ModelRef
 from selfplay.rollouts.rollout_log import logged_rollouts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from selfplay.config.training import UpdateRule
+from selfplay.config.rules import UpdateRule
 from selfplay.curation.reserved import Reserved
 from selfplay.engines.base import ModelRef
 from selfplay.run.directory import Stage

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from selfplay.config.errors import UserError
-from selfplay.config.training import GRPORule
+from selfplay.config.rules import GRPORule
 from selfplay.engines.hf_engine import end_ids, prompt_ids
 from selfplay.engines.loading import number_format
 from selfplay.engines.vllm_engine import within_reach

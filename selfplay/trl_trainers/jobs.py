@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from selfplay.config.compute import Sharding
 from selfplay.config.domains import Domain
+from selfplay.config.rules import CollapseGuard, GRPORule
 from selfplay.config.sandbox import SandboxSettings
-from selfplay.config.training import CollapseGuard, GRPORule
 from selfplay.engines.base import ModelRef
 
 Router = Literal["frozen", "trained"]

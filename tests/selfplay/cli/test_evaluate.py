@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from selfplay.cli.app import app
 from selfplay.cli.evaluate import _expanded
 from selfplay.cli.evaluate_view import figures_view, settings_line, shown
+from selfplay.config.evaluation import Measurement
 from selfplay.config.load import section_of
-from selfplay.config.measurement import Measurement
 from selfplay.suites.catalogue import PAPER_SUITES, PUBLISHED, PUBLISHED_RATINGS, SUITES
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.config.domains import ProblemKind
-from selfplay.config.measurement import Measurement
+from selfplay.config.evaluation import Measurement
 from selfplay.evaluation.evaluation_folder import EvaluationFolder
 from selfplay.evaluation.measuring import MeasuredProblem
 from selfplay.run.records import Seed

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from selfplay.cli.evaluate_view import shown
-from selfplay.config.measurement import Measurement
+from selfplay.config.evaluation import Measurement
 from selfplay.evaluation.evaluation_folder import EvaluationFolder
 from selfplay.run.files import RunError
 from tests.selfplay.evaluation.folders import suite_of, write_evaluation

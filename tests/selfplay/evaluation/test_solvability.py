@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from selfplay.cli.app import app
 from selfplay.config.errors import UserError
-from selfplay.config.measurement import Measurement
+from selfplay.config.evaluation import Measurement
 from selfplay.evaluation.evaluation_folder import EvaluationFolder
 from selfplay.evaluation.measuring import MeasuredProblem
 from selfplay.evaluation.solvability import (

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from selfplay.config.annotation import OpenAIEngine
+from selfplay.config.evaluation import ModelOptions
 from selfplay.config.load import load_recipe
-from selfplay.config.measurement import ModelOptions
 from selfplay.engines.base import ModelRef
 from selfplay.engines.named_models import NamedModels
 from selfplay.pipeline.policies import MeasuredModel, ModelUnknown, find_models, label_of

@@ -10,7 +10,7 @@ import pytest
 
 from selfplay.config.load import recipe_of
 from selfplay.config.recipe import Recipe
-from selfplay.config.training import GRPORule
+from selfplay.config.rules import GRPORule
 from selfplay.preflight import async_trainer
 from selfplay.preflight.recipe import check_argument_names
 from selfplay.preflight.vllm import EngineMissing, check_rollouts

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from selfplay.config.recipe import Recipe
-from selfplay.config.training import GRPORule, PromptPool
+from selfplay.config.rules import GRPORule
+from selfplay.config.training import PromptPool
 from selfplay.engines.base import ModelRef
 from selfplay.rollouts.judge import Judge
 from selfplay.rollouts.overlapped import OverlappedJudge

@@ -15,8 +15,8 @@ from selfplay.concepts.listing import read_concept_list
 from selfplay.config.load import load_recipe
 from selfplay.config.recipe import Recipe
 from selfplay.config.rows import FileRows
+from selfplay.config.rules import PairFiles
 from selfplay.config.teacher import TraceFiles
-from selfplay.config.training import PairFiles
 from selfplay.pipeline.stages import stage_table
 from selfplay.preflight.prompts import check_prompts
 from selfplay.preflight.recipe import check_pool

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from selfplay.config.compute import Sharding
-from selfplay.config.training import CollapseGuard
+from selfplay.config.rules import CollapseGuard
 from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds
 from selfplay.run.records import Example, Pair

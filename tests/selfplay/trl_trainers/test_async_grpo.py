@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from handbook.metrics import unknown
-from selfplay.config.training import GRPORule
+from selfplay.config.rules import GRPORule
 from selfplay.engines.base import ModelRef
 from selfplay.rollouts.rollout_log import logged_rollouts
 from selfplay.run.files import read_json

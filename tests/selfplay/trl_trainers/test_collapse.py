@@ -10,7 +10,7 @@ import pytest
 from transformers import TrainerCallback
 
 from selfplay.compute.workers import Workers
-from selfplay.config.training import CollapseGuard
+from selfplay.config.rules import CollapseGuard
 from selfplay.engines import loading
 from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds

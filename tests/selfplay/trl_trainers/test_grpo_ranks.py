@@ -10,8 +10,8 @@ import pytest
 
 from selfplay.compute.workers import Workers
 from selfplay.config.domains import Domain
+from selfplay.config.rules import GRPORule
 from selfplay.config.sandbox import SandboxSettings
-from selfplay.config.training import GRPORule
 from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds
 from selfplay.run.files import read_json

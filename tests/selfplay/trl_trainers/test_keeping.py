@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from selfplay.config.training import CollapseGuard
+from selfplay.config.rules import CollapseGuard
 from selfplay.engines import hf_engine, loading
 from selfplay.engines.base import MASTERS, ModelRef
 from selfplay.quickstart import seeds

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from selfplay.config.training import GRPORule
+from selfplay.config.rules import GRPORule
 from selfplay.engines.base import ModelRef
 from selfplay.trl_trainers import model_folder
 from selfplay.trl_trainers.arguments import ArgumentsError, check_ahead

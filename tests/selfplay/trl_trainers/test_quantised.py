@@ -14,7 +14,7 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 
 from selfplay.config.recipe import Recipe
-from selfplay.config.training import CollapseGuard
+from selfplay.config.rules import CollapseGuard
 from selfplay.engines import hf_engine, loading
 from selfplay.engines.base import ModelRef, Sampling
 from selfplay.planning.architecture import of_config

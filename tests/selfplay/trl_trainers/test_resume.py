@@ -12,7 +12,7 @@ import pytest
 from transformers import TrainerCallback
 
 from selfplay.config.recipe import Recipe
-from selfplay.config.training import CollapseGuard, GRPORule
+from selfplay.config.rules import CollapseGuard, GRPORule
 from selfplay.engines.base import ModelRef
 from selfplay.quickstart import seeds
 from selfplay.run.records import Example, Pair, PolicyTask

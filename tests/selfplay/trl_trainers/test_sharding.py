@@ -20,7 +20,7 @@ import torch
 from selfplay.compute.workers import WorkerError, Workers
 from selfplay.config.compute import Sharding
 from selfplay.config.recipe import Recipe
-from selfplay.config.training import GRPORule
+from selfplay.config.rules import GRPORule
 from selfplay.engines import loading
 from selfplay.engines.base import ModelRef
 from selfplay.engines.model_files import load_network

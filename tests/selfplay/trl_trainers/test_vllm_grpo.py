@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from selfplay.compute.workers import WorkerError, Workers
-from selfplay.config.training import GRPORule, RolloutEngine
+from selfplay.config.rules import GRPORule, RolloutEngine
 from selfplay.engines.base import ModelRef
 from selfplay.trl_trainers import model_folder
 from selfplay.trl_trainers.grpo import train_grpo

@@ -14,7 +14,8 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig
 
-from selfplay.config.training import GRPORule, RolloutEngine, TrainingSettings
+from selfplay.config.rules import GRPORule, RolloutEngine
+from selfplay.config.training import TrainingSettings
 from selfplay.engines.base import ModelRef
 from selfplay.engines.loading import load_for_training
 from selfplay.rollouts.reward_function import VerifiedReward

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
+from selfplay.config.rules import GRPORule, RolloutEngine
 from selfplay.config.section import Supervision
-from selfplay.config.training import GRPORule, RolloutEngine
 from selfplay.engines.base import ModelRef
 from selfplay.trl_trainers.vllm_rollouts.probe import StaleEngine
 from selfplay.trl_trainers.vllm_server.process import ServerLost
