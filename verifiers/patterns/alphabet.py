@@ -7,6 +7,7 @@ all others share four: a blank, a letter, a digit, something else. So `\\s`, `\\
 from __future__ import annotations
 
 import codecs
+from functools import lru_cache
 
 _BLANK, _OTHER, _LETTER, _DIGIT = 0xA0, 0x80, 0x81, 0x82
 NAMED = "’′–—…。，、：；！？√π⁻⁄∕✅答案是为≈•≤≥≠\ufffd"
@@ -70,6 +71,7 @@ BLANKS = _of_class("isspace") | {0x85}
 WORDS = _of_class("isalnum") | {ord("_")}
 
 
+@lru_cache(1024)
 def with_both_cases(codes: frozenset[int]) -> frozenset[int]:
     """Returns the codes with those of the same letters in the other case."""
     letters = [chr(code) for code in codes if code < 0x80 or code > 0xBF]

@@ -6,6 +6,7 @@ Characters are sets of bytes here (`alphabet`), so that case and classes are set
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from re import _constants as constants  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
@@ -205,7 +206,7 @@ def _codes(kind: Any, value: Any, flags: int) -> frozenset[int] | None:
         return EVERY if flags & constants.SRE_FLAG_DOTALL else EVERY - {ord("\n")}
     folded = bool(flags & constants.SRE_FLAG_IGNORECASE)
     if kind in {constants.LITERAL, constants.NOT_LITERAL}:
-        codes = frozenset((code_of(chr(value)),))
+        codes = _members(constants.LITERAL, value)
         codes = with_both_cases(codes) if folded else codes
         return codes if kind is constants.LITERAL else EVERY - codes
     if kind is not constants.IN:
@@ -216,6 +217,7 @@ def _codes(kind: Any, value: Any, flags: int) -> frozenset[int] | None:
     return EVERY - taken if negated else taken
 
 
+@lru_cache(1024)
 def _members(kind: Any, value: Any) -> frozenset[int]:
     if kind is constants.LITERAL:
         return frozenset((code_of(chr(value)),))

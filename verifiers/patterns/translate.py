@@ -32,7 +32,17 @@ EMPTY = Seq()
 def choices(tree: Node) -> list[tuple[Bound, Node]]:
     """Returns the alternatives of a pattern, the preferred first: what must stand before, and a tree that looks nowhere
     but, by a Trailing, past its end."""
+    if not _looks_anywhere(tree):
+        return [(None, _joined(tree))]
     return [(before, _forward((node,), None)) for before, node in _behind(_settled(tree, None, None), None)]
+
+
+def _looks_anywhere(node: Node) -> bool:
+    if isinstance(node, Seq | Alt):
+        return any(map(_looks_anywhere, node.parts if isinstance(node, Seq) else node.options))
+    if isinstance(node, Loop | Captured):
+        return _looks_anywhere(node.body)
+    return isinstance(node, Look | Boundary | Trailing)
 
 
 def _settled(node: Node, before: Node | None, after: Node | None) -> Node:  # noqa: PLR0911 - one return per kind of node
