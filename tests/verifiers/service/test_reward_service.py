@@ -149,8 +149,8 @@ def test_known_verdicts_are_asked_again() -> None:
 
 def test_what_waits_is_judged_together(monkeypatch: pytest.MonkeyPatch) -> None:
     # The first call waits for the gate, and would make the client look slow.
-    monkeypatch.setattr("verifiers.service.queue._CALL_S", 600.0)
-    monkeypatch.setattr("verifiers.service.queue._SHARED_CALL_S", 600.0)
+    monkeypatch.setattr("verifiers.service.desk._CALL_S", 600.0)
+    monkeypatch.setattr("verifiers.service.desk._SHARED_CALL_S", 600.0)
     gate = Gate()
     with serving({"gate": gate}, ServiceLimits(threads=1, batch_items=8)) as client:
         threads = [threading.Thread(target=score, args=(client, {"completion": str(at)})) for at in range(13)]

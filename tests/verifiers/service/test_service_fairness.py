@@ -15,9 +15,8 @@ import pytest
 from pydantic import ValidationError
 
 from verifiers.model import Task, Test, Verdict
-from verifiers.plugins.guard import GuardedVerifier
 from verifiers.rules.text import ExactVerifier
-from verifiers.service import queue as service_queue
+from verifiers.service import desk as service_desk
 from verifiers.service import requests as service_requests
 from verifiers.service.guard import Guard, Turns
 from verifiers.service.hasty import HastyVerifier, hasty_verifier
@@ -190,7 +189,7 @@ def test_others_that_have_long_gone_send_nobody_away(monkeypatch: pytest.MonkeyP
         score(other, *items("fine"))
         for _ in range(4):
             score(client, *items("slow"))
-        monkeypatch.setattr(service_queue, "_OF_LATE_S", 0.0)
+        monkeypatch.setattr(service_desk, "_OF_LATE_S", 0.0)
         assert score(client, *items("fine"))[0]["status"] == "quick"
 
 
@@ -351,47 +350,6 @@ def test_what_is_large_rests_and_comes_slowly_while_others_want_what_is_quick(mo
     clock.now += 1.0
     assert turns._rest_s(clock.now - 0.1) == 0.0
     assert asyncio.run(turns.pace(1 << 20)) == 0.0
-
-
-@pytest.mark.parametrize("others", ["none", "a request", "a client"])
-def test_calls_are_short_where_others_may_want_the_thread(others: str) -> None:
-    def ask(client: str, count: int) -> None:
-        desk.add(client, service_queue._Batch(client, [], [None] * count, done, count), range(count))
-
-    loop = asyncio.new_event_loop()
-    done: asyncio.Future[None] = loop.create_future()
-    desk = service_queue._Desk(ExactVerifier(), threads=4, batch_items=32)
-    ask("a", 100)
-    if others != "none":
-        ask("a" if others == "a request" else "b", 100)
-    for client in desk._clients.values():
-        client.pace_s = 1e-4
-    assert len(desk.take()[1]) == (32 if others == "none" else 20)
-    loop.close()
-
-
-@pytest.mark.parametrize(("workers", "calls"), [(None, 3), (3, 2), (1, 1)])
-def test_no_client_has_all_places_of_a_verifier(workers: int | None, calls: int) -> None:
-    def ask(client: str) -> None:
-        desk.add(client, service_queue._Batch(client, [], [None] * 50, done, 50), range(50))
-
-    class Few(ExactVerifier):
-        overlaps = True
-
-    if workers:
-        Few.workers = workers  # type: ignore[attr-defined]
-    loop = asyncio.new_event_loop()
-    done: asyncio.Future[None] = loop.create_future()
-    desk = service_queue._Desk(GuardedVerifier(Few()), threads=4, batch_items=32)
-    ask("a")
-    desk._clients["a"].pace_s = 60.0
-    taken = []
-    while desk._next() is not None:
-        taken += desk.take()[1]
-    assert len(taken) == calls * desk._least
-    ask("b")
-    assert desk._next() == "b"
-    loop.close()
 
 
 def test_of_a_body_full_of_faults_the_first_is_told() -> None:
