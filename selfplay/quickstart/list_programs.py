@@ -28,6 +28,8 @@ __all__ = ["CONCEPTS", "ListProgram", "inputs", "parse", "reference_solution", "
 SMALLEST, LARGEST, LONGEST = -9, 9, 8
 LARGEST_CONSTANT = 6
 TESTS = 4
+MOST_OPERATIONS = 8
+"""Of a statement; those of the seeds have three. A number that is squared again and again has soon no end."""
 _OPENING = "Given one line of integers: "
 _READ = "v=list(map(int,input().split()))"
 
@@ -46,7 +48,8 @@ class ListProgram:
         return tuple(sorted(operation.concept for operation, _ in self.operations))
 
     def run(self, line: str) -> str:
-        """The right output for an input line."""
+        """The right output for an input line. Raises ValueError where that is none of integers, or has more digits than
+        Python writes."""
         return _run([(operation.apply, number) for operation, number in self.operations], line)
 
 
@@ -60,7 +63,9 @@ def parse(statement: str) -> ListProgram | None:
     statement = statement.strip()
     if not (statement.startswith(_OPENING) and statement.endswith(".")):
         return None
-    phrases = statement[len(_OPENING) : -1].split(", then ")
+    phrases = statement[len(_OPENING) : -1].split(", then ", MOST_OPERATIONS)
+    if len(phrases) > MOST_OPERATIONS:
+        return None
     parsed = [_parse_phrase(phrase, STEPS) for phrase in phrases[:-1]] + [_parse_phrase(phrases[-1], OUTPUTS)]
     known = tuple(operation for operation in parsed if operation is not None)
     return ListProgram(known) if len(known) == len(parsed) else None

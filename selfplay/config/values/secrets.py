@@ -30,7 +30,7 @@ _SHAPES = re.compile(
     r"|gh[opsur]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}"
     r"|wandb_v1_[A-Za-z0-9_]{16,}|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{30,}"
     r"|A[KS]IA[A-Z0-9]{16}|AIza[A-Za-z0-9_-]{30,}|xox[abeprs]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{20,}"
-    r"|eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}"
+    r"|eyJ[A-Za-z0-9_-]{8,1024}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}"
     r"|(?i:bearer)[ :=]{1,4}(?=[A-Za-z._~+/=-]{0,64}[0-9])([A-Za-z0-9._~+/=-]{12,})"
     r"|(?i:authorization)[\"']?[ ]?[:=][ ]?[\"']?(?:[A-Za-z]{1,16} )?([^\s\"',;\\<>]{8,})"
     r"|(?i:(?:api_?|access_)key|(?:hub|hf|access|auth)_token)[\"']?[ ]?[:=][ ]?[\"']?"

@@ -11,9 +11,12 @@ import time
 
 import pytest
 
+from selfplay.config.domains import Domain as DomainSettings
+from selfplay.config.seeds import QuickstartSeeds
 from selfplay.quickstart import list_programs, seeds, word_problems
 from selfplay.quickstart.list_operations import OUTPUTS, STEPS
-from selfplay.quickstart.seeds import SPLITS, Domain, SeedProblem, generate
+from selfplay.quickstart.seeds import SPLITS, Domain, SeedProblem, exact_solver, generate
+from verifiers.model import Task, Test
 
 DOMAINS: tuple[Domain, ...] = ("math", "code")
 
@@ -131,6 +134,16 @@ def run(solution: str, line: str) -> str:
 @pytest.mark.parametrize("statement", ["", "Given one line of integers: print.", "Given one line of integers: "])
 def test_statements_outside_the_list_grammar_have_no_program(statement: str) -> None:
     assert list_programs.solve(statement) is None
+
+
+def test_labels_of_statements_and_inputs_that_a_model_wrote_are_wrong_and_cost_little() -> None:
+    right = exact_solver(DomainSettings(seeds=QuickstartSeeds(kind="quickstart", grammar="code")))
+    assert right is not None
+    begun = time.process_time()
+    for squares, given in ((1, "1 2"), (1, "one 2"), (7, f"{10**4000} 2"), (100_000, "5 6")):
+        problem = f"Given one line of integers: {'square each, then ' * squares}print the sum."
+        assert right(Task(problem, tests=(Test(given, "5"),))) is (given == "1 2")
+    assert time.process_time() - begun < 2
 
 
 def test_programs_are_defined_for_lists_that_become_empty() -> None:

@@ -166,6 +166,7 @@ def test_what_is_struck_from_json_leaves_json(value: Any) -> None:
     "part",
     [
         "eyJ",
+        "-eyJaaaaaaaa",
         "sk-",
         "hf_",
         "bearer ",
