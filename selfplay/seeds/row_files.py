@@ -8,7 +8,7 @@ from typing import Any
 
 from selfplay.seeds.csv_files import TEXT_FILES, csv_rows
 from verifiers.untrusted import files
-from verifiers.untrusted.files import Told, demand_file, json_rows, open_file, read_json
+from verifiers.untrusted.files import Told, demand_file, json_rows, open_file, read_json, storable_object
 from verifiers.untrusted.shown import shown
 
 BATCH = 256
@@ -49,9 +49,7 @@ def _array_rows(path: Path, told: Told) -> Iterator[Row]:
     rows = read_json(path, told, "write JSON lines or Parquet where it is large", finite=False)
     for number, row in enumerate(rows, 1):
         where = f"{shown(path)}, row {number}"
-        if not isinstance(row, dict):
-            raise told(f"{where}: is not a JSON object")
-        yield where, bounded(where, row, told)
+        yield where, bounded(where, storable_object(row, where, told, FORMS), told)
 
 
 def _parquet_rows(path: Path, told: Told, columns: Columns | None) -> Iterator[Row]:
@@ -62,14 +60,20 @@ def _parquet_rows(path: Path, told: Told, columns: Columns | None) -> Iterator[R
     number = 0
     try:
         with pq.ParquetFile(path) as file:
-            wanted = columns(file.schema_arrow.names) if columns else None
+            names = file.schema_arrow.names
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise told(f"{shown(path)}: has the column {shown(twice[0], 80)!r} twice; keep one of them")
+            wanted = columns(names) if columns else None
             for batch in file.iter_batches(BATCH, columns=wanted):
                 for row in batch.to_pylist():
                     number += 1
                     where = f"{path}, row {number}"
                     yield where, bounded(where, row, told)
     except (OSError, ValueError, OverflowError, LookupError, pa.ArrowException) as error:
-        raise told(f"{path}: is not readable as Parquet after row {number} ({error})") from error
+        reason = shown(" ".join(str(error).split()))
+        raise told(
+            f"{shown(path)}: is not readable as Parquet after row {number} ({reason}); write it again, or as JSON lines"
+        ) from error
 
 
 def bounded(where: str, row: dict[str, Any], told: Told) -> dict[str, Any]:

@@ -162,12 +162,22 @@ def json_object(line: str | bytes, where: str, told: Told = UnusableFile, remedy
     """The object that a line holds, all of whose texts a file can hold."""
     try:
         row = parse_json(line, finite=False)
-        if b"\\u" in line if isinstance(line, bytes) else "\\u" in line:
-            json.dumps(row, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise told(f"{where}: is not JSON in UTF-8 (half of a character){remedy}") from error
     except ValueError as error:
         raise told(f"{where}: {error}{remedy}") from error
+    escaped = b"\\u" in line if isinstance(line, bytes) else "\\u" in line
+    return storable_object(row, where, told, remedy) if escaped else _object(row, where, told, remedy)
+
+
+def storable_object(row: Any, where: str, told: Told = UnusableFile, remedy: str = "") -> dict[str, Any]:
+    """A JSON value, if it is an object all of whose texts a file can hold."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise told(f"{where}: is not JSON in UTF-8 (half of a character){remedy}") from error
+    return _object(row, where, told, remedy)
+
+
+def _object(row: Any, where: str, told: Told, remedy: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise told(f"{where}: is not a JSON object{remedy}")
     return row

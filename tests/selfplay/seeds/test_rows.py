@@ -110,6 +110,7 @@ def test_cells_of_csv_hold_lists_and_numbers(tmp_path: Path) -> None:
         ),
         ("p.json", "[1]", "p.json, row 1: is not a JSON object"),
         ("p.json", '[{"a": 1}', "p.json: is not JSON"),
+        ("p.json", '[{"problem": "\\ud800"}]', "p.json, row 1: is not JSON in UTF-8 (half of a character); write one"),
         ("p.jsonl", "[1]", "p.jsonl, line 1: is not a JSON object; write one JSON object a line, or a JSON array"),
         (
             "p.docx",

@@ -304,7 +304,16 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path, make: Any) -> None:
 def test_what_is_no_parquet_is_named(tmp_path: Path) -> None:
     file = tmp_path / "seeds.parquet"
     file.write_text("{}")
-    with pytest.raises(SeedError, match=r"seeds\.parquet: is not readable as Parquet"):
+    with pytest.raises(SeedError, match=r"seeds\.parquet: is not readable as Parquet .*; write it again, or as JSON"):
+        read(file)
+
+
+def test_a_column_of_parquet_that_stands_twice_is_named(tmp_path: Path) -> None:
+    """Of one that is read by its name, nobody knows which."""
+    file = tmp_path / "seeds.parquet"
+    texts = pa.array(["2 + 2?"])
+    pq.write_table(pa.Table.from_arrays([texts, texts, texts], ["problem", "answer", "problem"]), file)
+    with pytest.raises(SeedError, match=r"seeds\.parquet: has the column 'problem' twice; keep one of them"):
         read(file)
 
 
