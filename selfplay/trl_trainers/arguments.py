@@ -14,7 +14,7 @@ from selfplay.trl_trainers.asynchronous import library
 from selfplay.trl_trainers.checks.further_means import means_faults
 from selfplay.trl_trainers.checks.names import CLASSES, names_in_source
 from selfplay.trl_trainers.checks.no_learning import learning_faults
-from selfplay.trl_trainers.checks.ranges import number_faults
+from selfplay.trl_trainers.checks.ranges import OF_FILES, value_faults
 from verifiers.untrusted.files import demand_file
 from verifiers.untrusted.shown import quoted
 
@@ -88,9 +88,6 @@ NO_PARALLELISM = {
 }
 NO_PARALLELISM["async_grpo"] = NO_PARALLELISM["grpo"]
 """The way to go in place of TRL's own argument, by kind of training."""
-
-OF_FILES = {"accelerator_config"}
-"""Arguments for which the library opens a file."""
 
 
 class ArgumentsError(UserError):
@@ -288,7 +285,7 @@ def _check_rewards(config: Any, field: str) -> None:
 
 def _check_values(kind: str, cls: Any, args: dict[str, Any], field: str) -> None:
     """TRL checks few types and ranges: what it cannot use would only fail, or teach nothing, within a training."""
-    faults = {name: f"but {fault}" for name, fault in number_faults(cls, args).items()} or learning_faults(kind, args)
+    faults = {name: f"but {fault}" for name, fault in value_faults(cls, args).items()} or learning_faults(kind, args)
     for name, fault in faults.items():
         raise ArgumentsError(f"{field}.{name}: is {quoted(args[name], 80)}, {fault}")
 

@@ -1,10 +1,12 @@
-"""Numbers that trainers would take and then fail at, or learn nothing from: told by the type and default of a field of
-the library's configuration class, and by name where these do not say enough."""
+"""Values that trainers would take and then fail at, misunderstand, or learn nothing from: told by the type and default
+of a field of the library's configuration class, and by name where these do not say enough."""
 
 from __future__ import annotations
 
 import dataclasses
+import enum
 import math
+import types
 import typing
 from collections.abc import Mapping
 from typing import Any
@@ -44,12 +46,17 @@ SHARES = {
 """From 0 to 1."""
 BELOW_ONE = {"adam_beta1", "adam_beta2", "label_smoothing_factor", "lora_dropout"}
 ONLY_FINITE = "must hold numbers that are finite alone"
+OF_FILES = {"accelerator_config"}
+"""Mappings for which the library takes the name of a file, too."""
+UNIONS = (typing.Union, types.UnionType)
+WORDS = {bool: "true or false", str: "a text", dict: "a mapping", list: "a list"}
+"""The kinds of values that recipes can hold beside numbers."""
 STEPS = {"logging_steps", "save_steps", "eval_steps", "warmup_steps"}
 """Whole numbers, or, below 1, shares of all steps."""
 
 
-def number_faults(cls: Any, args: Mapping[str, Any]) -> dict[str, str]:
-    """The faults of numbers among the arguments of a library's dataclass, as the end of a sentence, by name."""
+def value_faults(cls: Any, args: Mapping[str, Any]) -> dict[str, str]:
+    """The faults of the arguments of a library's dataclass, as the end of a sentence, by name."""
     hints, fields = typing.get_type_hints(cls), {field.name: field for field in dataclasses.fields(cls)}
     faults = {name: _fault(name, hints[name], fields[name].default, value) for name, value in args.items()}
     faults |= {name: ONLY_FINITE for name, value in args.items() if isinstance(value, Mapping) and _holds_nan(value)}
@@ -68,7 +75,9 @@ def is_number(value: Any) -> bool:
 
 
 def _fault(name: str, hint: Any, default: Any, value: Any) -> str:
-    kinds = set(typing.get_args(hint)) or {hint}
+    kinds = set(typing.get_args(hint)) if typing.get_origin(hint) in UNIONS else {hint}
+    if fault := _kind_fault(name, kinds, value):
+        return fault
     if isinstance(value, list) and not kinds.isdisjoint((list[float], list[int])):
         return next((fault for one in value if (fault := _range_fault(name, float, 0.0, one))), "")
     if not kinds.isdisjoint((list[float], list[int])) and str not in kinds and value is not None:
@@ -83,6 +92,28 @@ def _fault(name: str, hint: Any, default: Any, value: Any) -> str:
     if isinstance(value, bool) and bool in kinds:
         return ""
     return _range_fault(name, float if float in kinds else int, default, value)
+
+
+def _kind_fault(name: str, kinds: set[Any], value: Any) -> str:
+    """The fault of a value that is no number: a text is true wherever truth is asked for, also "false"."""
+    if value is None or is_number(value) or not kinds.isdisjoint((int, float)):
+        return ""
+    taken = {_kind_in_recipes(kind) for kind in kinds}
+    if isinstance(value, str) and dict in taken and not (value.startswith("{") or name in OF_FILES):
+        return "must be a mapping"
+    if None in taken or any(isinstance(value, kind) for kind in taken if kind is not None):
+        return ""
+    return f"must be {' or '.join(word for kind, word in WORDS.items() if kind in taken)}"
+
+
+def _kind_in_recipes(kind: Any) -> type | None:
+    """What a recipe writes for a type; None where that is not known."""
+    origin = typing.get_origin(kind) or kind
+    if origin is typing.Literal:
+        return type(typing.get_args(kind)[0])
+    if isinstance(origin, type) and issubclass(origin, enum.Enum):
+        return str
+    return origin if origin in {*WORDS, types.NoneType} else None
 
 
 def _range_fault(name: str, kind: type, default: Any, value: Any) -> str:  # noqa: PLR0911 - one return per fault
