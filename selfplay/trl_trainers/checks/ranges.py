@@ -58,7 +58,11 @@ STEPS = {"logging_steps", "save_steps", "eval_steps", "warmup_steps"}
 def value_faults(cls: Any, args: Mapping[str, Any]) -> dict[str, str]:
     """The faults of the arguments of a library's dataclass, as the end of a sentence, by name."""
     hints, fields = typing.get_type_hints(cls), {field.name: field for field in dataclasses.fields(cls)}
-    faults = {name: _fault(name, hints[name], fields[name].default, value) for name, value in args.items()}
+    kinds = {name: _kinds(hints[name]) for name in args}
+    faults = {
+        name: _kind_fault(name, kinds[name], value) or _fault(name, kinds[name], fields[name].default, value)
+        for name, value in args.items()
+    }
     faults |= {name: ONLY_FINITE for name, value in args.items() if isinstance(value, Mapping) and _holds_nan(value)}
     return {name: fault for name, fault in faults.items() if fault}
 
@@ -74,10 +78,7 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _fault(name: str, hint: Any, default: Any, value: Any) -> str:
-    kinds = set(typing.get_args(hint)) if typing.get_origin(hint) in UNIONS else {hint}
-    if fault := _kind_fault(name, kinds, value):
-        return fault
+def _fault(name: str, kinds: set[Any], default: Any, value: Any) -> str:
     if isinstance(value, list) and not kinds.isdisjoint((list[float], list[int])):
         return next((fault for one in value if (fault := _range_fault(name, float, 0.0, one))), "")
     if not kinds.isdisjoint((list[float], list[int])) and str not in kinds and value is not None:
@@ -92,6 +93,10 @@ def _fault(name: str, hint: Any, default: Any, value: Any) -> str:
     if isinstance(value, bool) and bool in kinds:
         return ""
     return _range_fault(name, float if float in kinds else int, default, value)
+
+
+def _kinds(hint: Any) -> set[Any]:
+    return set(typing.get_args(hint)) if typing.get_origin(hint) in UNIONS else {hint}
 
 
 def _kind_fault(name: str, kinds: set[Any], value: Any) -> str:
