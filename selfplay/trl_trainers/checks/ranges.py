@@ -112,7 +112,7 @@ def _kind_fault(name: str, kinds: set[Any], value: Any) -> str:
 
 
 def _kind_in_recipes(kind: Any) -> type | None:
-    """What a recipe writes for a type; None where that is not known."""
+    """The kind of value that a recipe has for a type; None where that is not known."""
     origin = typing.get_origin(kind) or kind
     if origin is typing.Literal:
         return type(typing.get_args(kind)[0])
