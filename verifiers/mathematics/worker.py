@@ -40,6 +40,7 @@ Reply = dict[str, Any]
 _GOLD_CHOICE = linear.compile(
     r"^\s*\$?(?:\\(?:text|textbf|mathrm|mathbf|mbox)\s?\{)?\s*\(?\s*([A-J])\s*\)?[.\s]*\}?\$?\s*$"
 )
+_OPTION_LETTERS = frozenset("ABCDEFGHIJ")
 _GOLD_OPTION = linear.compile(r"^\s*\(?([A-J])[).:]\s+[^\n]*[\d=\\]")
 """A letter with the text of its option, which is mathematics."""
 _GOLD_WORDS = linear.compile(
@@ -77,7 +78,7 @@ def _judge(question: Question) -> Reply:
     found, reason = _answer_in(question["completion"], gold, question["box"])
     if found is None:
         return {"status": "no_answer", "reason": reason}
-    option = _GOLD_OPTION.match(gold) if _GOLD_CHOICE.match(found) else None
+    option = _GOLD_OPTION.match(gold) if _is_choice(found) else None
     gold = gold if option is None else option.group(1)
     rules = {"equal": False} if _is_no_option(found, gold) else _by_rules(found, gold, question)
     if not rules["equal"] and not question["library"]:
@@ -108,9 +109,14 @@ def _said_otherwise(found: str, gold: str, question: Question, rules: Reply) -> 
     return found, rules
 
 
+def _is_choice(text: str) -> bool:
+    """Tells whether a text is the letter of an option."""
+    return not _OPTION_LETTERS.isdisjoint(text) and _GOLD_CHOICE.match(text) is not None
+
+
 def _is_no_option(found: str, gold: str) -> bool:
     """Tells whether an answer to a question for a letter is something else, in which the letter stands: C1, 2C."""
-    return _GOLD_CHOICE.match(gold) is not None and not _NO_LETTER.isdisjoint(found) and "\\begin" not in found
+    return _is_choice(gold) and not _NO_LETTER.isdisjoint(found) and "\\begin" not in found
 
 
 def _rules(question: Question) -> Reply:
@@ -179,7 +185,7 @@ def _answer_in(completion: str, gold: str, box: bool) -> tuple[str | None, str]:
         return None, "the thinking never ends"
     if box and boxed_answer(text) is None:
         return None, "there is no box after the thinking"
-    if _GOLD_CHOICE.match(gold):
+    if _is_choice(gold):
         letter = choice_letter(text)
         if letter is not None:
             return letter, ""

@@ -232,15 +232,17 @@ class Pattern:
 
     def sub(self, replacement: str | Callable[[Match], str], text: str, count: int = 0) -> str:
         """Returns the text with its matches (at most `count`, unless 0) replaced."""
-        made: Callable[[Match], str] | None = None
-        parts, at = [], 0
-        for number, match in enumerate(self.finditer(text), 1):
-            made = made or (_template(replacement) if isinstance(replacement, str) else replacement)
-            parts += [text[at : match.start()], made(match)]
-            at = match.end()
+        match = self._find(text, _data(text), 0, _ANCHOR.UNANCHORED) if self._may_match(text) else None
+        if match is None:  # of most texts; a generator costs as much as the search
+            return text
+        made = _template(replacement) if isinstance(replacement, str) else replacement
+        parts, at = [text[: match.start()], made(match)], match.end()
+        for number, further in enumerate(self.finditer(text, at), 2) if count != 1 else ():
+            parts += [text[at : further.start()], made(further)]
+            at = further.end()
             if number == count:
                 break
-        return "".join([*parts, text[at:]]) if parts else text
+        return "".join([*parts, text[at:]])
 
     def split(self, text: str) -> list[str]:
         """Cuts a text at the matches; groups are kept between the parts."""

@@ -131,7 +131,8 @@ def _with_surroundings(text: str, box: tuple[int, int, str]) -> str:
     if after.lstrip(" ")[:1] not in _NEVER_GOES_ON and _GOES_ON.match(after):
         rest = after[: _FORMULA_END.search(after).start()]  # type: ignore[union-attr]
         content = f"{content}{rest}"
-    unit = UNIT_AFTER.match(text, end)
+    begun = after[:6]
+    unit = UNIT_AFTER.match(text, end) if "%" in begun or "p" in begun else None
     content += "%" if unit and "%" not in content else ""
     return f"-({content})" if before.endswith("-") and _MINUS_BEFORE.search(before) else content
 

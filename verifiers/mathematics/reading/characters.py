@@ -81,6 +81,7 @@ _LARGE = linear.compile(
     r"(?<=\d)(?:\s?\\text\{\s?|\s{1,2})(dozen|hundred|thousand|lakh|million|crore|billion|trillion)s?\b\s?(?:of)?\}?",
     linear.IGNORECASE,
 )
+_BEFORE_SIZE = frozenset(" \t\n\r\f\v\\")
 _SIZES = {"dozen": "12", "hundred": "100", "thousand": "10^3", "lakh": "10^5", "million": "10^6", "crore": "10^7",
           "billion": "10^9", "trillion": "10^{12}"}  # fmt: skip
 _ELLIPSIS = linear.compile(r"\\(?:dots[cbmio]?|cdots|ldots)(?![a-z])|\.\.\.+")
@@ -115,7 +116,9 @@ def with_one_name(text: str) -> str:
             text = _IN_CONGRUENCE.sub(r"(mod \1)", text) if "\\equiv" in text else _BMOD.sub(r"\\bmod ", text)
     elif "mod" in text:
         text = _PLAIN_MOD.sub(r"\1\\bmod \2", text)
-    text = _LARGE.sub(_in_figures, _INFINITY.sub("infinity", text))
+    text = _INFINITY.sub("infinity", text)
+    text = _LARGE.sub(_in_figures, text) if not _BEFORE_SIZE.isdisjoint(text) else text
     text = _CHOOSE.sub(r"\\binom{\1}{\2}", _ELLIPSIS.sub(r"\\ldots ", text))
     text = _CHOOSE_ABOVE.sub(_chosen, text)
-    return _PLUS_MINUS.sub(r"\\pm ", _UNION.sub(r"\\cup ", text))
+    text = _UNION.sub(r"\\cup ", text) if "U" in text or "u" in text else text
+    return _PLUS_MINUS.sub(r"\\pm ", text)

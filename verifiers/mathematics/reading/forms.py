@@ -51,6 +51,7 @@ _EMPTY = linear.compile(
     r'^(?:\\emptyset|\x01\x02|"?(?:the)?(?:empty|null)set"?|"?(?:there(?:is|are))?no(?:real|integer)?(?:solutions?|roots?)(?:exists?)?"?)$',
     linear.IGNORECASE,
 )
+_EMPTY_BEGINS, _REALS_BEGIN = frozenset('\\\x01"tTeEnN'), frozenset('\\(-"tTsSoOaArR')
 _LABELLED_POINT = linear.compile(r"^[A-Z]'{0,2}(?=\()")
 _FAMILY = linear.compile(
     r'^(?P<main>.+?)(?:[,;:|]|\\mid|"(?:for|where|with)?(?:any|all|some)?(?:integers?)?")*\(?(?P<parameter>[A-Za-z])\\in\s?'
@@ -148,9 +149,9 @@ def _form(text: str, depth: int) -> Form:  # noqa: PLR0911 - one return per kind
     if not text:
         return Form("text", text)
     said = text.replace("\x04", "").replace(" ", "") if '"' in text else text
-    if _EMPTY.match(said):
+    if said[:1] in _EMPTY_BEGINS and _EMPTY.match(said):
         return Form("text", "\\emptyset")
-    if _REALS.match(said):
+    if said[:1] in _REALS_BEGIN and _REALS.match(said):
         return Form("region", "\\reals", region=whole_line())
     if ("nteger" in said or "ational" in said) and (name := _set_of_numbers(said)):
         return Form("text", name)

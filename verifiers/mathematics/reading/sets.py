@@ -12,6 +12,7 @@ from verifiers.mathematics.reading.spelling import OR
 from verifiers.mathematics.reading.split import split, split_command
 from verifiers.patterns import linear
 
+_REALS_BEGIN = frozenset('"\x04aArR')
 _REALS_EXCEPT = linear.compile(
     r'^"?(?:all)?real(?:s|numbers?)"?(?:x|\$)?"?(?:except|but|otherthan)(?:for)?"?(?P<rest>.+)$', linear.IGNORECASE
 )
@@ -42,7 +43,7 @@ def set_operation(text: str, depth: int, read: Reader) -> Form | None:
         if len(pieces) == 2 or (len(pieces) > 2 and kind != "minus"):
             made = sequence(kind, text, pieces, depth, read)
             return replace(made, region=_combined(region, made.items))
-    excepted = _REALS_EXCEPT.match(text.replace("\x04", ""))
+    excepted = _REALS_EXCEPT.match(text.replace("\x04", "")) if text[:1] in _REALS_BEGIN else None
     if excepted:
         left_out = read(excepted.group("rest").replace('"', ""), depth + 1)
         points = list(left_out.items) if left_out.kind == "list" else [left_out]

@@ -76,6 +76,10 @@ _SHORT_FRACTION = linear.compile(r"\\frac\s*(?:(\d)\s*(\d)|(\d)\s*(\{)|(\{[^{}]*
 _FRACTION_NAMES = linear.compile(r"\\(?:[dtcs]|nice|x)frac(?![a-zA-Z])")
 _SHORT_BINOMIAL = linear.compile(r"\\binom\s*(\d)\s*(\d)")
 _EDGE = linear.compile(r"^[\s\x06]+|[\s.,;:\\\x06]+$")
+_END_MARKS = frozenset(".,;:\\\x06")
+_ABOUT_BEGINS = frozenset(' \\~="ar')
+_APART = frozenset(" \t\n\r\f\v,\\")
+"""What stands before a word that joins two values, or before a command for it."""
 _THEREFORE = linear.compile(r"\\(?:therefore|implies|Rightarrow|Longrightarrow)(?![A-Za-z])")
 _EQUATES = linear.compile(r"[=<>]|\\[gl]eq?(?![A-Za-z])")
 _NO_PREMISE = linear.compile(r"\\(?:text|mathrm|mbox|ne|neq|not|neg|begin)(?![A-Za-z])|[,;\"\n]")
@@ -137,7 +141,8 @@ def normalise(answer: str) -> Spelling:
     """
     signs = [] if answer.isascii() else [SIGNS_OF_MONEY[char] for char in answer if char in SIGNS_OF_MONEY]
     money = signs[0] if signs else CURRENCY
-    text = _TIMES_TEN.sub(r"\\times ", _CONTROL.sub("\ufffd", in_ascii(without_remarks(answer))))
+    text = in_ascii(without_remarks(answer))
+    text = _TIMES_TEN.sub(r"\\times ", text if text.isprintable() else _CONTROL.sub("\ufffd", text))
     if _TWO_BACKSLASHES.search(text) and "\\begin" not in text:
         text = _ESCAPED_TWICE.sub(r"\\", text)
     text = _MARKUP.sub(r"\1\2\3", text) if text.lstrip()[:1] in {"*", "`"} else text
@@ -153,26 +158,37 @@ def normalise(answer: str) -> Spelling:
         text = _rows(text)
     text = _INVISIBLE_BRACKET.sub("", text.replace("{:}", ":"))
     text = _ACCENTED.sub(r" \1\2 ", text)
-    text = _DROPPED.sub("", joined_thousands(_DELIMITERS.sub(" ", _PERCENT.sub("%", text))))
+    text = _PERCENT.sub("%", text)
+    text = _DELIMITERS.sub(" ", text) if "\\" in text or "$" in text else text
+    text = _DROPPED.sub("", joined_thousands(text))
     text = with_one_name(text)
     text = _TEXT.sub(_quoted, _without_lead(_with_symbols_of_units(text)))
     text = with_fractions(_FRACTION_NAMES.sub(r"\\frac", _SPACES.sub(" ", text)))
-    text = _EDGE.sub("", without_bases(text))
-    text = _TO.sub(lambda m: m.group(1) + _TO_WORD.sub(":", m.group(2)), _ABOUT.sub("", text))
+    text = _without_edges(without_bases(text))
+    text = _ABOUT.sub("", text) if text[:1] in _ABOUT_BEGINS else text
+    text = _TO.sub(lambda m: m.group(1) + _TO_WORD.sub(":", m.group(2)), text)
     text = _GLUED_OR.sub(r"\1 or \2", text)
-    text = _JOINING_PLAIN.sub(_joining, _ROUGHLY_PLAIN.sub(r" \\approx ", text))
+    if not _APART.isdisjoint(text):
+        text = _JOINING_PLAIN.sub(_joining, _ROUGHLY_PLAIN.sub(r" \\approx ", text))
     bare = bare_measure(text) if unit is None and " " in text else None
     text, measured = _without_units(text)
     if bare is not None and measured is not None and measured != bare[1]:
         text, measured = bare
     bare = bare if measured is None else None
     text = with_usual_brackets(joined_at_commas(text))
-    text = _SHORT_FRACTION.sub(_braced, _SHORT_FRACTION.sub(_braced, text))
+    braced = _SHORT_FRACTION.sub(_braced, text)
+    text = braced if braced is text else _SHORT_FRACTION.sub(_braced, braced)
     text = _SHORT_BINOMIAL.sub(r"\\binom{\1}{\2}", text)
-    text = _EDGE.sub("", text)
+    text = _without_edges(text)
     text = _LETTERS_APART.sub("\\1\x03", text)
     text = _BLANK_OF_DIGITS.sub("\x03", text).replace(" ", "") if "\\" not in text else _tight(text)
     return Spelling(_PLUS.sub("", text), measured or unit, bare)
+
+
+def _without_edges(text: str) -> str:
+    """Drops blanks around a text, and marks at its end."""
+    begun, end = text[:1], text[-1:]
+    return _EDGE.sub("", text) if begun.isspace() or begun == "\x06" or end.isspace() or end in _END_MARKS else text
 
 
 def _conclusion(text: str) -> str:
