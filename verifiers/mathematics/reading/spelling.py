@@ -79,7 +79,7 @@ _EDGE = linear.compile(r"^[\s\x06]+|[\s.,;:\\\x06]+$")
 _END_MARKS = frozenset(".,;:\\\x06")
 _ABOUT_BEGINS = frozenset(' \\~="ar')
 _APART = frozenset(" \t\n\r\f\v,\\")
-"""What stands before a word that joins two values, or before a command for it."""
+"""Marks of which one stands before each word that joins two values, and before each command for it."""
 _THEREFORE = linear.compile(r"\\(?:therefore|implies|Rightarrow|Longrightarrow)(?![A-Za-z])")
 _EQUATES = linear.compile(r"[=<>]|\\[gl]eq?(?![A-Za-z])")
 _NO_PREMISE = linear.compile(r"\\(?:text|mathrm|mbox|ne|neq|not|neg|begin)(?![A-Za-z])|[,;\"\n]")
