@@ -32,11 +32,11 @@ def prompts(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
     """Show what became of a run's prompts: which were lost where, and why."""
-    from selfplay.run.directory import read_run
+    from selfplay.run.directory import read_settings
     from selfplay.run.files import RunError
     from selfplay.watching.prompts import find, whole_story
 
-    recipe = read_run(run)
+    recipe = read_settings(run)
     if domain and domain not in recipe["domains"]:
         raise RunError(f"--domain {domain}: the run's domains are {', '.join(recipe['domains'])}")
     if identifier:

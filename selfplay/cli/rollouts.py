@@ -25,11 +25,11 @@ def rollouts(
     from rich.console import Console
 
     from selfplay.cli.views import rollouts_view
-    from selfplay.run.directory import read_run
+    from selfplay.run.directory import read_settings
     from selfplay.run.files import RunError
     from selfplay.watching.rollouts import find_rollouts
 
-    domains = read_run(run)["domains"]
+    domains = read_settings(run)["domains"]
     if domain and domain not in domains:
         raise RunError(f"--domain {domain}: the run's domains are {', '.join(domains)}")
     found = find_rollouts(run, stage, task, failed, domain, limit)

@@ -20,7 +20,7 @@ from selfplay.run.import_path import note_import_path
 from selfplay.run.place import inside, refuse_ways_out
 from selfplay.run.plan import PlannedStage, write_plan
 from selfplay.run.results import Result, StageResult, read_result
-from selfplay.run.shapes import Manifest, read_as
+from selfplay.run.shapes import Manifest, RunSettings, fault_of, read_as
 from selfplay.run.tables import Record, read_batches, read_rows, read_table, read_values, write_table
 
 LOCK_TRIES = 5
@@ -231,6 +231,19 @@ def read_run(path: Path) -> dict[str, Any]:
             f"{path}: is not a run directory (it has no recipe.json); give the folder that `selfplay run` made"
         )
     return read_json(file)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The resolved recipe of an existing run, whichever version of this code wrote it: its name, model, domains and
+    trackers are there.
+
+    Raises:
+        RunError: as for `read_run`, or one of them is missing.
+    """
+    content = read_run(path)
+    if fault := fault_of(content, RunSettings):
+        raise RunError(f"{path / 'recipe.json'}: is damaged ({fault}); {RunSettings.remedy}")
+    return content
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -81,6 +81,22 @@ class Summary(Shape):
     overhead_share: Number | None = None
 
 
+class _Trackers(Shape):
+    wandb: dict[str, Any]
+    trackio: str | None = None
+
+
+class RunSettings(Shape):
+    """`recipe.json`, as far as it is read where versions of it need not agree in all else."""
+
+    remedy: ClassVar[str] = "start a new run directory"
+
+    name: str
+    model: dict[str, Any]
+    domains: dict[str, dict[str, Any]]
+    tracking: _Trackers
+
+
 class ProgressNote(Shape):
     """`progress.json` amid a piece of work."""
 

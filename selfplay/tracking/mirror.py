@@ -19,7 +19,7 @@ from typing import Any
 from sandbox.process.inside import take_channel
 from selfplay.config.errors import FAILED, UserError
 from selfplay.config.values.secrets import strike_streams, struck
-from selfplay.run.directory import read_run
+from selfplay.run.directory import read_settings
 from selfplay.run.files import RunError, locked
 from selfplay.run.place import inside, refuse_ways_out
 from selfplay.run.shapes import fault_of
@@ -167,7 +167,7 @@ def sync(
         SyncError: the server cannot be reached, has refused, or did not take everything; what it took is kept there.
     """
     refuse_ways_out(run_path)
-    recipe: dict[str, Any] = read_run(run_path)
+    recipe: dict[str, Any] = read_settings(run_path)
     given = {"project": project, "entity": entity}
     settings = recipe["tracking"]["wandb"] | {name: value for name, value in given.items() if value is not None}
     recipe["tracking"] = recipe["tracking"] | {"wandb": settings}
@@ -201,7 +201,7 @@ def _main(run_path: Path, name: str, lines_before: int) -> None:
     threading.Thread(target=wait_for_the_end, daemon=True).start()
     try:
         with _alone(run_path, name, LOCK_WAIT_S):
-            sink = open_sink(run_path, name, read_run(run_path), lines_before)
+            sink = open_sink(run_path, name, read_settings(run_path), lines_before)
             follow(run_path, sink, lines_before, ended, outcome)
     except Exception as error:  # noqa: BLE001 - whatever a tracker raises, the run has to hear one sentence
         said = f"{name}: {struck(_reason(error))}; the run keeps everything, and {remedy(run_path, name)}"

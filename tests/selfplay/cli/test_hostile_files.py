@@ -184,6 +184,14 @@ def test_a_damaged_run_directory_is_one_sentence(command: str, file: str, damage
     assert str(run) in told(command, str(run))
 
 
+@pytest.mark.parametrize("content", ["{}", '{"domains": 1}', '{"stages": null, "tracking": {"wandb": []}}'])
+@pytest.mark.parametrize("command", [("rollouts",), ("prompts",), ("prompts", "--domain", "m"), ("track", "sync")])
+def test_a_recipe_without_its_parts_is_one_sentence(command: tuple[str, ...], content: str, tmp_path: Path) -> None:
+    run = run_directory(tmp_path / "run")
+    (run / "recipe.json").write_text(content)
+    assert f"{run / 'recipe.json'}: is damaged" in told(*command, str(run))
+
+
 @pytest.mark.parametrize("damage", ["fifo", "folder", "device"])
 def test_a_lock_is_a_file(damage: str, tmp_path: Path) -> None:
     run = run_directory(tmp_path / "run")
