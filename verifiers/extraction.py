@@ -33,7 +33,7 @@ from verifiers.wording.surroundings import last_sentence
 from verifiers.wording.taken_back import is_taken_back, said_instead
 from verifiers.wording.values import aligned_step, is_prose
 from verifiers.wording.vocabulary import changes, denies, heads
-from verifiers.wording.worked_out import counted, worked_out
+from verifiers.wording.worked_out import counted, without_places, worked_out
 
 __all__ = [
     "CYRILLIC_LETTERS",
@@ -180,8 +180,11 @@ def math_answer(text: str) -> Extracted:
         or worked_out(last_sentence(text))
         or counted(last_sentence(text))
     )
-    main = "" if said else in_main_clause(text[-MAX_ANSWER:])
-    said = said or (stated(last_sentence(main)) if main != text[-MAX_ANSWER:] else None)
+    tail = text[-MAX_ANSWER:]
+    main = "" if said else in_main_clause(tail)
+    sentence = last_sentence(main)
+    if not said and (main != tail or without_places(sentence) != sentence):
+        said = stated(without_places(sentence).strip())
     value = said or last_value(main) or emphasised(marked)
     return Extracted(value) if value else Extracted(None, "no box, no announced answer, no number")
 

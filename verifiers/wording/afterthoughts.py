@@ -15,7 +15,7 @@ _VERIFY = r"(?:verify|check|confirm|double[- ]check)"
 _CHECK = linear.compile(
     r"(?:^|\n\s*|[.!:;)\]}$]\s+|\()[\s*_#]*"
     rf"(?:To {_VERIFY}\b|(?:Let['’]?s|Let us|Let me|We can|We) (?:now |also |quickly )?{_VERIFY}\b"
-    r"|(?:Quick )?Check(?:ing)?\b|Verification\b|Verifying\b|Substituting (?:this |it |back|\$?[a-z])"
+    r"|(?:Quick )?Check(?:ing)?\b|Verification\b|Verifying\b|Verify\s?:|Substituting (?:this |it |back|\$?[a-z])"
     rf"|(?:Plugging|Substitute|Plug) (?:this |it |back))|,? which (?:we|you|one) (?:can )?(?:easily )?{_VERIFY}\b",
     linear.IGNORECASE,
 )
@@ -26,11 +26,13 @@ _GOES_ON = linear.compile(
 )
 _NAMED_AT_END = linear.compile(r"(?:^|[^A-Za-z0-9^_)}\\ +*/·-])[\s$*\\(]*[A-Za-z](?:_\{?\w\}?)?\s?=[^=]{1,40}$")
 _REASON = linear.compile(r"(?:,\s(?:since|because)|\s(?:since|because))\s", linear.IGNORECASE)
+_BECAUSE = linear.compile(r"(?:since|because)\s", linear.IGNORECASE)
 _CONCLUDES = linear.compile(
     r"\b(?:so|thus|then|therefore|hence|but|not|we get|we have|gives|wrong|however|instead)\b"
     r"|[,;]\s[^,;]*(?:=| is )|n['’]t",
     linear.IGNORECASE,
 )
+_OF_WHICH = linear.compile(r",\swhose\s[^=]*$")
 _REMARK = linear.compile(r"\s\(((?:[^()\n]|\([^()\n]*\))+)\)[.!*\s]*$")
 _SAYS_AGAIN = linear.compile(
     r"^\W*(?:or|i\.e|about|approx\w*|roughly|around|which|that is|namely|equivalent\w*|rounded|not|also|in|as)[ .,:]"
@@ -63,6 +65,8 @@ def without_afterthoughts(text: str) -> str:
         sentence = _without_remark(sentence)
     if "ince " in sentence or "ecause " in sentence:
         sentence = _without_reason(sentence)
+    if ", whose " in sentence:
+        sentence = _cut(sentence, _OF_WHICH.search(sentence))
     if " as " in sentence:
         sentence = _cut(sentence, _LIMIT.search(sentence))
     return text[:begun] + sentence
@@ -97,7 +101,8 @@ def _without_remark(sentence: str) -> str:
     found = _REMARK.search(sentence)
     remark = found.group(1) if found is not None else ""
     again = number_in_words(remark) is not None or leading_measure(remark) is not None or _SAYS_AGAIN.search(remark)
-    if len(_WORD.findall(remark)) < 3 or again:
+    reason = _BECAUSE.match(remark) is not None and not _CONCLUDES.search(remark)
+    if (len(_WORD.findall(remark)) < 3 and not reason) or again:
         return sentence
     return _cut(sentence, found)
 

@@ -12,9 +12,9 @@ _OPENS = linear.compile(
     linear.IGNORECASE,
 )
 _SAID = linear.compile(
-    r"(?:\bis|\bare|\bwas|\bbe|\bequals|\bfalls|\bfell|\blands)(?: on)?"
+    r"(?:\bis|\bare|\bwas|\bbe|\bequals|\bfalls|\bfell|\blands|\blies in)(?: on)?"
     r"(?: therefore| thus| then| simply| indeed| exactly)?(?: an?| the)? "
-    r"([A-Za-z][A-Za-z'’-]{1,20}(?: [a-z][A-Za-z'’-]{1,20}){0,3})[.!\s]*$"
+    r"([A-Za-z][A-Za-z'’-]{1,20}(?: [a-z][A-Za-z'’-]{1,20}){0,3}(?: [IV]{1,3})?)[.!\s]*$"
 )
 _ONE_OF_SOME = frozenset(("or", "and", "but", "almost", "nearly", "second", "third"))
 _SAYS_NOTHING = frozenset(("answer", "solution", "result", "it", "this", "that", "one"))

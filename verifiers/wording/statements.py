@@ -66,7 +66,8 @@ _EMPTY = linear.compile(
     linear.IGNORECASE,
 )
 _GROWING = (
-    rf"{_LEAD}(?:the |this |our )?(?:given |infinite |improper |harmonic |geometric |required |desired )*"
+    rf"{_LEAD}(?:as \$?[a-z]\$? (?:grows|increases|gets (?:larger|bigger)), )?(?:the |this |our )?"
+    r"(?:given |infinite |improper |harmonic |geometric |required |desired )*"
     r"(?:limit|series|integral|sum|sequence|function|expression|value|it|product|answer)"
     r"(?: of (?:the )?(?:function|sequence|series|integral|expression|\$[^$]{1,60}\$|[a-z]\([a-z]\)|[a-z]_[a-z]))?"
 )

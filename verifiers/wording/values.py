@@ -21,6 +21,7 @@ NUMBER = (
     r"(?:\s?(?:\\?%|percent\b|pct\b)|\s(?:hundred|thousand|million|billion|trillion|dozen|lakh|crore)s?\b)?"
 )
 VALUE = linear.compile(rf"(?<![A-Za-z0-9.^_]){NUMBER}")
+_TIME = linear.compile(r"\s(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?)\b")
 _MONTH = (
     r"(?:Jan(?:uary|\.)?|Feb(?:ruary|\.)?|Mar(?:ch|\.)?|Apr(?:il|\.)?|May|June?|July?|Aug(?:ust|\.)?|Sept?(?:ember|\.)?"
     r"|Oct(?:ober|\.)?|Nov(?:ember|\.)?|Dec(?:ember|\.)?)"
@@ -169,7 +170,7 @@ def items_of(text: str) -> list[ValueInText]:
         _functions(text),
         *worded,
         _groups(text),
-        (_whole(match) for match in VALUE.finditer(text)),
+        (_number(text, match) for match in VALUE.finditer(text)),
     ):
         taken = sorted(found)
         at = 0
@@ -183,6 +184,14 @@ def items_of(text: str) -> list[ValueInText]:
 
 def _whole(match: linear.Match) -> ValueInText:
     return ValueInText(match.start(), match.end(), match.group())
+
+
+def _number(text: str, match: linear.Match) -> ValueInText:
+    """A number; 48 in "48 in 6 years", which is no share as 1 in 6 is."""
+    end = match.end()
+    if " in " in match.group() and _TIME.match(text, end):
+        end = match.start() + match.group().index(" in ")
+    return ValueInText(match.start(), end, text[match.start() : end])
 
 
 def _environments(text: str) -> Iterator[ValueInText]:

@@ -27,8 +27,8 @@ _THERE_ARE = linear.compile(
 )
 _WHERE = linear.compile(
     r"\s(?:in|on|within|inside|over|outside|lying in|that lie in)(?: the)?"
-    r"(?: (?:open |closed |given |half-open )?(?:intervals?|range|circle|disk|disc|unit circle|region))?"
-    r" (?:[(\[][^()\[\]=]{1,40},[^()\[\]=]{1,40}[)\]]|\|[a-z]\|\s?(?:=|<|\\leq?)\s?\d{1,4})"
+    r"(?: (?:open |closed |given |half-open )?(?:intervals?|range|circle|disk|disc|unit circle|region|set))?"
+    r" (?:[(\[][^()\[\]=]{1,40},[^()\[\]=]{1,40}[)\]]|\\?\{[^{}=]{1,80}\}|\|[a-z]\|\s?(?:=|<|\\leq?)\s?\d{1,4})"
 )
 """Where the things lie that are counted: an interval, a circle."""
 _GOES_ON = frozenset("0123456789/^*+-=:×÷·–(")
@@ -72,7 +72,7 @@ def worked_out(sentence: str) -> str | None:
 
 def counted(sentence: str) -> str | None:
     """Returns how many things there are, as a last sentence says it: "So there are $9$ divisors of 196." gives 9."""
-    sentence = _WHERE.sub(" ", SPAN.sub(_without_place, sentence)) if "in" in sentence or "on" in sentence else sentence
+    sentence = without_places(sentence)
     found = _THERE_ARE.search(sentence)
     if found is None or "=" in sentence[found.end() :]:
         return None
@@ -83,6 +83,13 @@ def counted(sentence: str) -> str | None:
     if noun in SCALING or not noun.endswith("s") or not _is_left_alone(rest) or _is_denied(sentence[: found.start()]):
         return None
     return value
+
+
+def without_places(sentence: str) -> str:
+    """Returns a sentence without the intervals, sets and circles that things are said to lie in."""
+    if "in" not in sentence and "on" not in sentence:
+        return sentence
+    return _WHERE.sub(" ", SPAN.sub(_without_place, sentence))
 
 
 def _without_place(span: linear.Match) -> str:

@@ -28,6 +28,8 @@ def checks(rng: random.Random) -> Iterator[Case]:
         "So $x = {v}$. Checking: $" + right + "$.",
         "We find that x = {v}. (Check: " + right.replace("\\cdot", "·") + ".)",
         "x = {v}\n\nVerification: " + right.replace("\\cdot", "*") + " ✓",
+        "So x = {v}.\n\nVerify: " + right.replace("\\cdot", "*") + " ✓",
+        "Therefore x = {v} (since " + right.replace("\\cdot", "·") + ").",
     ):
         text = form.format(v=x)
         yield f"{x}", text, True
@@ -73,10 +75,16 @@ def main_clauses(rng: random.Random) -> Iterator[Case]:
         "Therefore, the speed is {v} km/h after the first {o} km.",
         "She scored {v} points out of {o}.",
         "He can make at most {v} cakes with the {o} eggs he has.",
+        "Therefore, Lisa paid ${v} for {o} pens.",
+        "She is left with {v} stamps out of the original {o}.",
+        "She answered {v} of the {o} questions correctly.",
     ):
         yield from _both(form, value, other)
     yield f"{value}", f"Shandy drove {value} miles farther than Matteo.", True
     yield f"{value + 1}", f"Shandy drove {value} miles farther than Matteo.", False
+    yield f"{value}", f"He sells {value} more tickets than Paul.", True
+    yield f"{value + 1}", f"He sells {value} more tickets than Paul.", False
+    yield f"{value}", f"x is {value} more than y.", False
     for form in (
         "She has {v} apples for every {o} pears.",
         "There are {v} boys for each of the {o} girls, which gives {o}.",
@@ -97,6 +105,7 @@ def bounds_asked_for(rng: random.Random) -> Iterator[Case]:
         "Therefore, she can buy up to {} notebooks.",
         "At least {} socks must be drawn.",
         "Therefore, at most {} of them can be acute.",
+        "One must take at least {} balls to be sure.",
     ):
         yield f"{value}", form.format(value), True
         yield f"{value + 1}", form.format(value), False
@@ -108,6 +117,8 @@ def bounds_asked_for(rng: random.Random) -> Iterator[Case]:
         "The side must be at least {} cm.",
         "It takes at least {} hours.",
         "We can't place at most {} bishops.",
+        "Each must have at least {} apples.",
+        "One must have at least {} apples.",
         "Perhaps she needs at least {} packs.",
         "She needs at least {} dozen packs.",
         "She needs at least {}.",
@@ -131,11 +142,14 @@ def counted_in_places(rng: random.Random) -> Iterator[Case]:
         "Therefore the function has {} critical points on [0, " + f"{end}].",
         "So the polynomial has {} roots inside the circle |z| = " + f"{end}.",
         "There are {} integers in the range [1, " + f"{end}] that satisfy the condition.",
+        "So there are {} numbers in the set {{1, 5, 9, " + f"{end}" + "}} that are odd.",
     ):
         yield f"{value}", form.format(value), True
         yield f"{value}", form.format(value + 1), False
         yield f"{end}", form.format(value), False
         yield "[0, 2\\pi]", form.format(value), False
+    yield "3", "The function has three zeros on [-5, 5].", True
+    yield "5", "The function has three zeros on [-5, 5].", False
 
 
 def functions_in_prose(rng: random.Random) -> Iterator[Case]:
@@ -224,6 +238,33 @@ def written_numbers(rng: random.Random) -> Iterator[Case]:
     yield f"{top}", f"Answer: {top} h 20 min", False
 
 
+def moments_wholes_and_kinds(rng: random.Random) -> Iterator[Case]:
+    """When something happens, of how many, of which kind; what is said of a number by its digits is no answer."""
+    value, other = rng.randint(11, 50), rng.randint(51, 90)
+    for form in (
+        "Out of the {o} students, {v} passed.",
+        "Of the {o} people surveyed, {v} like tea.",
+        "He will have {v} in {o} years.",
+        "The number is {v}, whose digits were added {o} times.",
+    ):
+        yield from _both(form, value, other)
+    yield f"{value}.5", f"Thus, the ball reaches its maximum height after {value}.5 seconds.", True
+    yield f"{value}", f"Thus, the ball reaches its maximum height after {value}.5 seconds.", False
+    yield f"{value}", f"The speed is zero after {value} seconds.", False
+    yield f"{value}", f"The number is {other}, which is {value} reversed.", False
+    yield r"\frac{1}{6}", "The chance is 1 in 6.", True
+    kind, another = rng.sample(("even", "odd"), 2)
+    yield kind, f"So $f$ is an {kind} function.", True
+    yield kind, f"So $f$ is an {another} function.", False
+    yield kind, "So $f$ is neither an even function nor an odd function.", False
+    yield "infinitely many", "So there are infinitely many such primes.", True
+    yield "infinitely many", "So there are finitely many such primes.", False
+    yield "Quadrant III", "The point lies in Quadrant III.", True
+    yield "Quadrant II", "The point lies in Quadrant III.", False
+    yield r"x = 1 + \sqrt{3}, x = 1 - \sqrt{3}", r"Therefore, $x_{1,2} = 1 \pm \sqrt{3}$.", True
+    yield r"x = 1 + \sqrt{3}, x = 1 - \sqrt{3}", r"Therefore, $x_{1,2} = 1 \pm \sqrt{2}$.", False
+
+
 SENTENCES: dict[str, Callable[[random.Random], Iterator[Case]]] = {
     maker.__name__: maker
     for maker in (
@@ -236,5 +277,6 @@ SENTENCES: dict[str, Callable[[random.Random], Iterator[Case]]] = {
         without_end,
         angles_said_twice,
         written_numbers,
+        moments_wholes_and_kinds,
     )
 }

@@ -20,6 +20,8 @@ _REASONED = linear.compile(r"^(yes|no|true|false)[,.;:]? ?(?:because|since|as)\b
 _SPELLED = linear.compile(r"[\s\"\\\x04]")
 _CHEMICAL = linear.compile(r"(?:[A-Z][a-z]?(?:_?\{?\d{1,2}\}?)?){1,6}")
 _OPENING_QUOTES = linear.compile(r'"')
+_KINDS = frozenset(("function", "functions", "number", "numbers", "integer"))
+"""As in "an even function"."""
 _SAME_WORDS = {
     **dict.fromkeys(("infinitelymanysolutions", "infinitesolutions", "infinitelymany"), "infinitelymany"),
     "doesnotexist": "dne",
@@ -42,6 +44,7 @@ def words(text: str) -> str:
         bare = bare[bare.index("infinite") :]
     else:
         bare = _IDLE.sub("", _ARTICLE.sub("", text)).casefold()
+    bare = "infinitelymany" if bare.startswith("infinitelymanysuch") else bare
     return _SAME_WORDS.get(bare, bare)
 
 
@@ -58,7 +61,10 @@ def said_alike(first: str, second: str) -> bool:
     short, long = sorted((first, second), key=len)
     if short == long:
         return short != ""
-    return len(short) > 2 and long.endswith(short) and bool(_LEAD.match(long[: -len(short)]))
+    if len(short) < 3:
+        return False
+    kind = long.startswith(short) and long[len(short) :] in _KINDS
+    return kind or (long.endswith(short) and bool(_LEAD.match(long[: -len(short)])))
 
 
 def letters_chosen(form: Form) -> str:

@@ -176,6 +176,7 @@ def normalise(answer: str) -> Spelling:
         text, measured = bare
     bare = bare if measured is None else None
     text = with_usual_brackets(joined_at_commas(text))
+    text = text.replace("_{1,2}", "") if "\\pm" in text else text  # the names of both values
     braced = _SHORT_FRACTION.sub(_braced, text)
     text = braced if braced is text else _SHORT_FRACTION.sub(_braced, braced)
     text = _SHORT_BINOMIAL.sub(r"\\binom{\1}{\2}", text)
