@@ -123,13 +123,9 @@ def bounds_asked_for(rng: random.Random) -> Iterator[Case]:
         "She needs at least {} dozen packs.",
         "She needs at least {}.",
         "The answer is at least {}.",
-        "At most 5 of the {}-digit numbers work.",
     ):
-        yield (
-            f"{value if form[8:9] != '5' else value + 10}",
-            form.format(value if form[8:9] != "5" else value + 10),
-            False,
-        )
+        yield f"{value}", form.format(value), False
+    yield f"{value}", f"At most 15 of the {value}-digit numbers work.", False
 
 
 def counted_in_places(rng: random.Random) -> Iterator[Case]:
