@@ -89,11 +89,18 @@ class Recipe(Section):
         return settings
 
     @model_validator(mode="after")
-    def _combinations(self) -> Recipe:
+    def _synthesis_is_of_the_domains(self) -> Recipe:
         if isinstance(self.synthesis.prompts, dict) and set(self.synthesis.prompts) != set(self.domains):
             raise ValueError(
                 f"synthesis.prompts names {sorted(self.synthesis.prompts)}, but the domains are {sorted(self.domains)}"
             )
+        unknown = sorted(set(self.synthesis.concepts) - set(self.domains))
+        if unknown:
+            raise ValueError(f"synthesis.concepts names {unknown}, but the domains are {sorted(self.domains)}")
+        return self
+
+    @model_validator(mode="after")
+    def _training_can_be_spread(self) -> Recipe:
         by_ray = self.compute.executor == "ray"
         if by_ray and self.compute.ray.on_loss == "rest" and self.training.algorithm == "grpo":
             raise ValueError(
@@ -106,9 +113,10 @@ class Recipe(Section):
                 f"{self.training.algorithm}: {UNCUT[self.training.algorithm]}; set sequence_parallel to 1, or take "
                 "sft, rft or continued_sft"
             )
-        unknown = sorted(set(self.synthesis.concepts) - set(self.domains))
-        if unknown:
-            raise ValueError(f"synthesis.concepts names {unknown}, but the domains are {sorted(self.domains)}")
+        return self
+
+    @model_validator(mode="after")
+    def _domains_fit(self) -> Recipe:
         for name, domain in self.domains.items():
             if name in NOT_FOR_DOMAINS:
                 raise ValueError(
@@ -148,7 +156,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _rounds_fit(self) -> Recipe:
-        training, pool = self.training, self.training.pool
+        pool = self.training.pool
         if self.synthesis.feedback is not None and pool.each_round != "resynthesise":
             raise ValueError(
                 "synthesis.feedback changes what writes new prompts, but no round has any: set "
@@ -159,19 +167,29 @@ class Recipe(Section):
                 f"training.pool.each_round: {pool.each_round} labels all prompts anew, and labelling.relabelling looks "
                 "at the old labels again; set one of them"
             )
-        if unknown := sorted(set(pool.external) - set(self.domains)):
-            raise ValueError(f"training.pool.external names {unknown}, but the domains are {sorted(self.domains)}")
-        if training.selection is not None and self.evaluation.split == "dev":
+        return self
+
+    @model_validator(mode="after")
+    def _selection_has_problems(self) -> Recipe:
+        if self.training.selection is None:
+            return self
+        if self.evaluation.split == "dev":
             raise ValueError(
                 "training.selection chooses the round by development problems, and evaluation.split: dev reports on "
                 "them, too: leave out one of them, or report on heldout"
             )
-        if training.selection is not None:
-            for name, domain in self.domains.items():
-                if not domain.seeds.dev:
-                    raise ValueError(
-                        f"training.selection looks at development problems, but domains.{name}.seeds.dev has none"
-                    )
+        for name, domain in self.domains.items():
+            if not domain.seeds.dev:
+                raise ValueError(
+                    f"training.selection looks at development problems, but domains.{name}.seeds.dev has none"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _training_is_of_the_domains(self) -> Recipe:
+        training = self.training
+        if unknown := sorted(set(training.pool.external) - set(self.domains)):
+            raise ValueError(f"training.pool.external names {unknown}, but the domains are {sorted(self.domains)}")
         if training.algorithm == "sft" and training.sft.answers == "vote":
             others = sorted(name for name, domain in self.domains.items() if domain.verifier != "math")
             if others:
