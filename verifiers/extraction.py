@@ -194,8 +194,19 @@ _CHOSEN = linear.compile(
     r"\b(?:choose|chose|pick|picked|select|selected|option|choice|go with|answer is)[\s(*$]*$", linear.IGNORECASE
 )
 _CHOICE_GOES_ON = linear.compile(
-    r"\)?\s{0,3}(?:,|/|&|(?:or|and|et|ou)\s)\s{0,3}(?:or\s|and\s)?\(?[A-J]\)?(?![A-Za-z0-9'’])"
+    r"\)?\s{0,3}\(?(?:,|/|&|(?:or|and|et|ou)\s)\s{0,3}(?:or\s|and\s)?(?:possibly|maybe|perhaps|even|also)?\s?"
+    r"\(?[A-J]\)?(?![A-Za-z0-9'’])"
 )
+_RETHOUGHT = linear.compile(
+    r"(?:\b(?:(?:[Ww]ait|[Hh]mm+|[Aa]ctually|[Rr]ather|[Pp]ossibly|[Mm]aybe|[Pp]erhaps|[Ii]nstead)\b[\s,.!:;…—–-]{1,8}"
+    r"|[Nn]o[,.!:;…—–-]\s{0,3})|(?:->|\\(?:to|rightarrow|Rightarrow)\b)[\s$]{0,4})\(?([A-J])\)?(?![A-Za-z0-9'’])"
+)
+_NOT_THE_ANSWER = linear.compile(
+    r"\b(?:wrong|incorrect|false|other|another|second|next|best|worst|tempting|common|opposite|previous|first)\s{1,3}$",
+    linear.IGNORECASE,
+)
+_SET_ASIDE = linear.compile(r"\b(?:over|than|unlike|except|(?:instead|ahead) of)\s{1,3}\(?$", linear.IGNORECASE)
+_LONGEST_RETHINKING = 400
 _MARKUP = linear.compile(
     r"\\(?:textbf|textrm|textit|text|mathrm|mbox|mathbf|boldsymbol|bf|rm|left|right|qquad|quad|[,;:!~ ])|[{}$*_~]"
 )
@@ -216,6 +227,8 @@ def choice_letter(text: str) -> str | None:
     text = _COPULA.sub(" ", searchable(text))
     last = last_cue(text)
     if last is not None:
+        if _NOT_THE_ANSWER.search(text[max(last.start() - 20, 0) : last.start()]):
+            return None
         named = _CHOICE_ALONE.search(text, last.end())
         if named:
             between = text[last.end() : named.start()]
@@ -233,6 +246,7 @@ def choice_letter(text: str) -> str | None:
             denies(clause)
             or DENIAL.search(clause)
             or _REASON.search(clause)
+            or _SET_ASIDE.search(clause)
             or _is_article(tail, found.start(), clause)
         ):
             continue
@@ -269,6 +283,9 @@ def cyrillic_choice(text: str) -> str | None:
 def _settled(text: str, letter: linear.Match) -> str | None:
     """The letter, unless another one stands beside it, or its clause takes it back."""
     rest = text[letter.end(1) :]
+    again = _RETHOUGHT.search(rest[:_LONGEST_RETHINKING])
+    if again is not None and again.group(1) != letter.group(1) and not _ARTICLE.match(rest[again.start(1) :]):
+        return None
     end = _CLAUSE_PART.search(rest)
     clause = rest[: end.start()] if end else rest
     reason = _REASON.search(clause)

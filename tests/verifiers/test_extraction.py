@@ -105,10 +105,29 @@ def test_answers_without_a_box(text: str, answer: str | None) -> None:
         ("A or B", None),
         ("I choose A, not B", "A"),
         ("none", None),
+        ("I choose D over C", "D"),
+        ("The answer is C. Wait, let me check A first: it is too small.", "C"),
+        ("The answer is C. Actually. A triangle has three sides.", "C"),
+        ("C, since maybe A circle is meant", "C"),
     ],
 )
 def test_choice_letters(text: str, letter: str | None) -> None:
     assert choice_letter(text) == letter
+
+
+@pytest.mark.parametrize("first", ["C", "(C)", "The answer is C", "**C**", "I choose (C)"])
+@pytest.mark.parametrize(
+    "then",
+    ["... wait, actually D", ". No, D", " - no: (D)", " (or D)", " or maybe D", ". Hmm, D", " -> D", r" $\to$ D"],
+)
+def test_a_choice_that_is_thought_over_is_not_settled(first: str, then: str) -> None:
+    """Else whoever names two options would get the reward of either."""
+    assert choice_letter(first + then) != "C"
+
+
+@pytest.mark.parametrize("kind", ["wrong", "other", "second best", "most tempting", "opposite"])
+def test_what_is_said_of_another_answer_is_no_choice(kind: str) -> None:
+    assert choice_letter(f"The {kind} answer is C.") is None
 
 
 def test_code_is_the_last_closed_block_after_the_thinking() -> None:

@@ -69,7 +69,7 @@ class ChoiceVerifier(Rule):
     """
 
     name = "choice"
-    fingerprint = "choice/2"
+    fingerprint = "choice/3"
 
     def _judge(self, task: Task, completion: str) -> Verdict:
         gold = _gold_letter(task.answer or "")
