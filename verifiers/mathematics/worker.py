@@ -103,7 +103,7 @@ def _said_otherwise(found: str, gold: str, question: Question, rules: Reply) -> 
         if said != found:
             found, rules = said, _by_rules(said, gold, question)
     if not rules["equal"] and "," in found + gold:
-        one, other = with_decimal_points(found), with_decimal_points(gold)
+        one, other = with_decimal_points(found), gold if gold.endswith(",0") else with_decimal_points(gold)
         if (one, other) != (found, gold) and _by_rules(one, other, question)["equal"]:
             rules = {"equal": True}
     return found, rules

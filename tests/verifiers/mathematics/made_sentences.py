@@ -222,6 +222,9 @@ def written_numbers(rng: random.Random) -> Iterator[Case]:
     yield f"{rest}", f"The company earned {top} {rest} dollars.", False
     yield f"0,{rest}", rf"\boxed{{0.{rest}}}", True
     yield f"0,{rest}", rf"\boxed{{{rest}}}", False
+    yield f"0,{rest}", rf"\boxed{{-0,{rest}}}", False
+    yield f"-{top},0", rf"\boxed{{-{top}}}", False
+    yield f"-{top}", rf"\boxed{{-{top},0}}", True
     yield f"2^{{{rest}}}", "The count is 2" + f"{rest}".translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")) + ".", True
     yield "2", "The count is 2" + f"{rest}".translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")) + ".", False
     yield f"0.{top}", f"The answer is .{top}", True

@@ -69,6 +69,8 @@ def joined_at_commas(text: str) -> str:
     """Joins thousands such as 1,234,567 where the commas can't be those of a tuple or a set."""
     if "," not in text or (any(bracket in text for bracket in "([\x01") and ", " not in text):
         return text
+    if text.startswith("-0,") and text[3:].isdigit():
+        return text.replace(",", ".")  # no list, since nobody writes -0
     return _THOUSANDS.sub(lambda m: m.group().replace(",", ""), text)
 
 
