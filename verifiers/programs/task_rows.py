@@ -94,6 +94,8 @@ def _fault_of_function(task: Task) -> tuple[str, str] | tuple[()]:
         return "entry_point", f"names a function, and those of {task.language} programs are not called"
     if any(test.args is None for test in task.tests):
         return "tests", "have no args, and this task calls a function"
+    if not all(isinstance(test.args, list | tuple) for test in task.tests):
+        return "tests", "have args that are no list of arguments"
     return (
         ("checker", "reads standard output, and this task calls a function; drop one of them") if task.checker else ()
     )

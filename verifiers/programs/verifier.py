@@ -133,7 +133,7 @@ class CodeVerifier(Verifier):
 
     def verify_source(self, task: Task, source: str) -> Verdict:
         """Judges a program that needs no extraction."""
-        return self._runner.on_worker(lambda: self._judge(task, source, time.monotonic())).result()
+        return _unusable(task) or self._runner.on_worker(lambda: self._judge(task, source, time.monotonic())).result()
 
     def close(self) -> None:
         """Closes every sandbox."""
@@ -143,6 +143,8 @@ class CodeVerifier(Verifier):
     def _judging(self, task: Task, read: WorkerOutcome) -> Callable[[], Verdict]:
         def judge() -> Verdict:
             begun = time.monotonic() - read.seconds
+            if unusable := _unusable(task):
+                return unusable
             try:
                 found = _found(read)
             except Unread as error:
@@ -161,9 +163,6 @@ class CodeVerifier(Verifier):
         return guarded
 
     def _judge(self, task: Task, source: str, begun: float) -> Verdict:
-        unusable = " ".join(program_fault(task)) if task.tests else "the task has no tests"
-        if unusable:
-            return Verdict(None, None, "not_checked", unusable)
         progress = _Progress()
         until = begun + self._deadline_s
         executions = self._runner.execute(lambda sandbox: self._run(sandbox, task, source, progress, until))
@@ -290,6 +289,12 @@ class CodeVerifier(Verifier):
         reward = progress.passed / total if self._partial_credit else float(passed)
         reason = "" if passed else f"test {(progress.failed_at or 0) + 1} of {total}: {progress.reason}"[:500]
         return Verdict(passed, reward, progress.status, reason, details, seconds)
+
+
+def _unusable(task: Task) -> Verdict | None:
+    """The verdict where no program can be judged by a task, whatever a completion holds."""
+    reason = " ".join(program_fault(task)) if task.tests else "the task has no tests"
+    return Verdict(None, None, "not_checked", reason) if reason else None
 
 
 def _noted(executions: list[Execution], stop: Stop, progress: _Progress) -> list[Execution]:

@@ -182,6 +182,8 @@ def test_without_a_sandbox_nothing_is_judged() -> None:
         (Task(tests=(Test("1", "2"),), entry_point="f"), "no args"),
         (Task(tests=(Test(args=()),), entry_point="f; g"), "no name"),
         (Task(tests=(Test(args=()),), entry_point="class"), "no name"),
+        (Task(tests=(Test(args="[1]", expected=1),), entry_point="f"), "args that are no list"),  # type: ignore[arg-type]
+        (Task(tests=(Test("1", "2"),), language="cobol"), "language must be one of python, cpp"),
         (Task(tests=(Test("1", "2"), Test("\ud800", "2"))), "tests[1].input holds a lone surrogate"),
         (Task(tests=(Test("1", "\udfff"),), checker="exit(0)"), "tests[0].output holds a lone surrogate"),
         (Task(tests=(Test("1", 2),)), "tests[0].output must be text, not int"),  # type: ignore[arg-type]
