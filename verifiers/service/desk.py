@@ -28,6 +28,9 @@ OURS = ""
 """The client of the service's own questions: first in every queue, and never refused."""
 _HALF_LIFE_S = 20.0
 _MOSTLY = 0.5
+_HARDLY = 0.1
+"""Shares of a client's items that the desk could not decide: of who is sent to the other desk, and of who may have the
+last thread that is free, lest all of them are at what takes long."""
 _OF_LATE_S = 5.0
 """How long after its last turn a client still counts as one of those who want to be served."""
 _CALL_S, _SHARED_CALL_S = 0.008, 0.002
@@ -219,13 +222,18 @@ class Desk:
             self._changed.notify_all()
 
     def _next(self) -> str | None:
-        """Whose turn it is: who has fewest calls under way, and of these who waits longest. None has every thread."""
+        """Whose turn it is: who has fewest calls under way, and of these who waits longest. None has every thread, nor
+        have all together whose items take long."""
         now = time.monotonic()
         flooded = now < self._rested_at or any(turn.floods and now < turn.since + _LONGEST_S for turn in self._turns)
         rests = flooded and now < self._small_at + _WANTED_S
+        last = len(self._turns) == self.threads - 1 > 0
         ready = [
             (name != OURS, one.calls, one.last, name)
             for name, one in self._clients.items()
-            if one.requests and (one.calls < self._most or name == OURS) and not (rests and one.floods())
+            if one.requests
+            and (one.calls < self._most or name == OURS)
+            and not (rests and one.floods())
+            and not (last and one.forgive() > _HARDLY)
         ]
         return min(ready)[-1] if ready else None

@@ -140,3 +140,26 @@ def test_a_thread_that_waits_for_the_end_of_a_rest_takes_the_large_request_then(
     turn = desk.take()
     assert turn is not None
     assert turn.client == "large"
+
+
+def test_a_thread_is_left_for_those_whose_items_are_quick(clock: Clock, done: asyncio.Future[None]) -> None:
+    desk = Desk(ExactVerifier(), threads=3, batch_items=32)
+    for client in "abc":
+        ask(desk, client, 1, done)
+        [turn] = turns(desk, 1)
+        desk.gave(turn, 1)
+        ask(desk, client, 1, done)
+    assert len(turns(desk, 3)) == 2
+    ask(desk, "quick", 1, done)
+    assert clients(turns(desk, 1)) == ["quick"]
+
+
+def test_what_took_long_is_forgiven(clock: Clock, done: asyncio.Future[None]) -> None:
+    desk = Desk(ExactVerifier(), threads=2, batch_items=32)
+    for client in "ab":
+        ask(desk, client, 1, done)
+        desk.gave(turns(desk, 1)[0], 1)
+        ask(desk, client, 1, done)
+    assert len(turns(desk, 2)) == 1
+    clock.now += 10 * service_desk._HALF_LIFE_S
+    assert len(turns(desk, 1)) == 1
