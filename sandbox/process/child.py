@@ -9,6 +9,7 @@ unless it is to outlive its owner, the kernel kills it when the owner ends.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import signal
@@ -94,6 +95,13 @@ class Child:
         self._longest = longest
         self._outlives = outlives
         self._below: list[psutil.Process] = []
+
+    def widen(self, size: int) -> int:
+        """Has what is written to it held up to so many bytes before it reads them; returns how many there can be, which
+        stays as it was where the kernel gives this user no more."""
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(self._in, fcntl.F_SETPIPE_SZ, size)
+        return fcntl.fcntl(self._in, fcntl.F_GETPIPE_SZ)
 
     def write(self, data: bytes, until: float | None = None) -> None:
         """Writes every byte by that time of the monotonic clock. Raises TimeoutError or ChildGone."""

@@ -141,6 +141,11 @@ class LibraryComparer:
         for cache in (self._compared, self._golds, self._spellings):
             cache.clear()
 
+    def start(self) -> None:
+        """Starts all worker processes at once, not each when it is first needed. Raises OSError."""
+        self._readers.start()
+        self._algebra.start()
+
     def close(self) -> None:
         """Ends the worker processes."""
         self._readers.close()

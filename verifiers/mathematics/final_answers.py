@@ -44,6 +44,10 @@ class FinalAnswerVerifier(Verifier):
         """Empties the caches; for measurements."""
         self._comparer.forget()
 
+    def start(self) -> None:
+        """Starts all worker processes at once, for a service that nobody should wait for. Raises OSError."""
+        self._comparer.start()
+
     def close(self) -> None:
         """Ends the worker processes."""
         self._comparer.close()

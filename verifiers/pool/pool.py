@@ -57,6 +57,22 @@ class WorkerPool:
         self.started = 0
         self._failed_starts = 0
 
+    def start(self) -> None:
+        """Starts the workers that are not there yet, and waits until they are ready. Raises OSError, and RuntimeError
+        after `close`."""
+        new: list[Worker] = []
+        try:
+            while self.started < self.workers:
+                new.append(self._new_worker())
+            for worker in new:
+                worker.await_ready(_START_S)
+        except Lost as error:
+            raise OSError(str(error)) from error
+        finally:
+            for worker in new:
+                worker.lost |= not worker.ready
+                self._give(worker)
+
     def spread(self, questions: Sequence[Any], bounds: Sequence[Bounds]) -> list[WorkerOutcome]:
         """Has questions (JSON data) answered, each within its own bounds: by all workers, a few questions at a time. As
         long as not all have started, what is left must promise to be worth a start.
@@ -130,10 +146,14 @@ class WorkerPool:
 
     def _take(self) -> Worker:
         with self._lock:
+            if self._idle and not self._closed:
+                return self._idle.pop()
+        return self._new_worker()
+
+    def _new_worker(self) -> Worker:
+        with self._lock:
             if self._closed:
                 raise RuntimeError("this pool of workers is closed")
-            if self._idle:
-                return self._idle.pop()
             self.started += 1
         numbers = (self._memory_mb, self._max_items)
         return Worker(self._module, *numbers, arguments=self._arguments, environment=self._environment)

@@ -18,7 +18,8 @@ from sandbox.process.inside import HEADER
 BARE: Mapping[str, str] = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 """All that a worker of ours is told of its caller's environment, but for the path."""
 _MAX_REPLY = 1 << 26
-_PIPE_BYTES = 32_000
+_PIPE_BYTES = 1 << 19
+"""Of the pipe to a worker, where this user may have so much; half of it surely finds room, whatever its pages hold."""
 _GRACE_S = 1.0
 _OF_VERDICT = {"timed_out": "timed_out", "spent": "timed_out", "over_memory": "over_memory", "died": "worker_died"}
 _AT_WORK = 0.3
@@ -87,6 +88,7 @@ class Worker:
             raise
         finally:
             os.close(read_end)
+        self._room = self.process.widen(_PIPE_BYTES) // 2
         self._asked = 0
         self._pid = 0
         self.child = 0
@@ -133,7 +135,7 @@ class Worker:
             reason = f"the worker broke off: {error}"
             outcomes.append(WorkerOutcome("died", reason=reason, seconds=time.monotonic() - begun))
         # the keeper drops what a pipe holds when a child ends, so all of the frames must have been in it
-        self.lost |= not self.ready and len(frames) > _PIPE_BYTES
+        self.lost |= not self.ready and len(frames) > self._room
         return outcomes
 
     def end(self) -> None:
@@ -174,8 +176,8 @@ class Worker:
         frames = b""
         for at, (question, bound) in enumerate(zip(questions, bounds, strict=True)):
             asked = {"number": self._asked + 1, "wall_s": bound.wall_s, "cpu_s": bound.cpu_s, "question": question}
-            body = json.dumps(asked).encode()
-            if at and len(frames) + len(body) > _PIPE_BYTES:
+            body = json.dumps(asked, ensure_ascii=False).encode("utf-8", "surrogatepass")
+            if at and len(frames) + len(body) > self._room:
                 break
             self._asked += 1
             frames += HEADER.pack(len(body)) + body

@@ -14,6 +14,9 @@ _BY_DEADLINE = frozenset({"math", "math_verify"})
 _LEFT = Verdict(None, None, "not_checked", "it needs more time")
 _ALL_TESTS = 4
 """All tests of an item have so many times the time of one."""
+_LONG = 100_000
+"""Characters of a completion that is left at once: what ends its reading may cost the worker, and each waits for a new
+one."""
 _SURE = 0.15
 """An item that fails within this share of the time did not fail for lack of it."""
 
@@ -33,11 +36,18 @@ class HastyVerifier(Verifier):
 
     def verify_many(self, items: Sequence[tuple[Task, str]]) -> list[Verdict]:
         """Judges many, in order."""
-        hasty = [(self._shortened(task), completion) for task, completion in items]
-        verdicts = self._inner.verify_many(hasty)
+        hasty = [(self._shortened(task), completion) for task, completion in items if len(completion) <= _LONG]
+        found = iter(self._inner.verify_many(hasty))
         return [
-            verdict if self._final(task, verdict) else _LEFT for (task, _), verdict in zip(items, verdicts, strict=True)
+            verdict if len(completion) <= _LONG and self._final(task, verdict := next(found)) else _LEFT
+            for task, completion in items
         ]
+
+    def start(self) -> None:
+        """Starts the workers of the inner verifier, where it has any that it would start later. Raises OSError."""
+        start = getattr(getattr(self._inner, "inner", self._inner), "start", None)
+        if start is not None:
+            start()
 
     def close(self) -> None:
         """Closes the inner verifier."""

@@ -10,7 +10,7 @@ from sandbox.model import SandboxUnavailable
 from verifiers.model import Task, Test, Verdict, Verifier
 from verifiers.plugins.guard import GuardedVerifier
 from verifiers.registry import UnknownVerifier, load
-from verifiers.service.hasty import hasty_verifier
+from verifiers.service.hasty import HastyVerifier, hasty_verifier
 from verifiers.service.settings import Served, UnusableService
 
 Known = tuple[Task, str, bool]
@@ -82,18 +82,18 @@ def open_all(
     there is no sandbox for one that runs programs.
     """
     opened: dict[str, Opened] = {}
-    hasty: dict[str, Verifier] = {}
+    hasty: dict[str, HastyVerifier] = {}
     try:
         for served in wanted:
             if probe_sandbox is not None and runs_programs(served):
                 _probe(served, probe_sandbox)
-            if quick_s is not None and (early := _loaded(served, defaults, quick_s)) is not None:
+            if quick_s is not None and (early := _hasty(served, defaults, quick_s)) is not None:
                 hasty[served.name] = early
+                _start(served, early)
                 GuardedVerifier(early).verify_many([(task, text) for task, text, _ in _known(served)] * _WARM_UP)
         quick_opened()
         for served in wanted:
             verifier = _loaded(served, defaults)
-            assert verifier is not None
             opened[served.name] = one = Opened(served, verifier, _known(served), hasty.pop(served.name, None))
             judge = GuardedVerifier(one.verifier)
             fault = fault_of(one.known, judge.verify_many([(task, text) for task, text, _ in one.known]))
@@ -127,13 +127,23 @@ def _probe(served: Served, probe_sandbox: Callable[[], object]) -> None:
         raise UnusableService(f"verifier {served.name} runs programs, and has no sandbox here: {error}") from error
 
 
-def _loaded(
-    served: Served, defaults: Mapping[str, Mapping[str, Any]] | None, quick_s: float | None = None
-) -> Verifier | None:
+def _start(served: Served, early: HastyVerifier) -> None:
     try:
-        if quick_s is not None:
-            return hasty_verifier(served.verifier, served.params, defaults, quick_s)
+        early.start()
+    except OSError as error:
+        raise UnusableService(f"verifier {served.name} is not fit to serve: a worker did not start: {error}") from error
+
+
+def _loaded(served: Served, defaults: Mapping[str, Mapping[str, Any]] | None) -> Verifier:
+    try:
         return load(served.verifier, served.params, defaults=defaults)
+    except UnknownVerifier as error:
+        raise UnusableService(f"verifier {served.name}: {error}") from error
+
+
+def _hasty(served: Served, defaults: Mapping[str, Mapping[str, Any]] | None, quick_s: float) -> HastyVerifier | None:
+    try:
+        return hasty_verifier(served.verifier, served.params, defaults, quick_s)
     except UnknownVerifier as error:
         raise UnusableService(f"verifier {served.name}: {error}") from error
 

@@ -118,6 +118,22 @@ def test_a_second_worker_starts_for_what_is_worth_it(
         assert two.started == workers
 
 
+def test_all_workers_can_be_started_before_there_is_a_question(pool: WorkerPool) -> None:
+    with closing(WorkerPool("pool_test_worker", workers=2)) as two:
+        two.start()
+        two.start()
+        assert two.started == 2
+        assert all(worker.ready for worker in two._idle)
+        assert ask(two, {"kind": "echo", "value": 1}).value == 1
+
+
+def test_a_fault_in_a_text_of_many_pages_costs_no_worker_either(pool: WorkerPool) -> None:
+    for kind in ("segfault", "sleep", "memory"):
+        assert ask(pool, {"kind": kind, "text": "x" * 200_000}).status != "ok"
+    assert ask(pool, {"kind": "echo", "value": 2}).value == 2
+    assert pool.started == 1
+
+
 def test_an_answer_that_comes_late_is_for_nobody(pool: WorkerPool) -> None:
     for value in range(5):
         assert ask(pool, {"kind": "late", "seconds": 0.5 + 0.01 * value, "value": "late"}).status in {"timed_out", "ok"}

@@ -234,6 +234,13 @@ def test_haste_makes_no_verdict_another(verdict: Verdict, tests: int, final: boo
     assert task.time_limit_s == (0.5 if tests else 5.0)
 
 
+def test_long_texts_are_left_at_once() -> None:
+    items = [(Task(answer="a"), text) for text in ("a", "x" * 100_001, "b")]
+    found = HastyVerifier(ExactVerifier(), 0.5).verify_many(items)
+    assert [verdict.passed for verdict in found] == [True, None, False]
+    assert found[1].status == "not_checked"
+
+
 def brief(made: Any) -> Any:
     """The time that all tests of an item have together."""
     return made._inner.inner._deadline_s
