@@ -55,6 +55,10 @@ class Batch:
     gone: bool = False
     """Whether nobody waits for it any more."""
 
+    @property
+    def large(self) -> bool:
+        return len(self.asked) > _FEW
+
     def put(self, place: int, verdict: Verdict) -> None:
         """For the event loop only."""
         self.verdicts[place] = verdict
@@ -90,28 +94,31 @@ class Client:
         self.slow, self.seen = self.slow * 0.5 ** ((now - self.seen) / _HALF_LIFE_S), now
         return self.slow
 
-    def floods(self) -> bool:
-        """Whether only large requests of cheap items wait."""
-        return self.pace_s < _CHEAP_S and all(len(batch.asked) > _FEW for batch in self.requests)
+    def only_large(self) -> bool:
+        """Whether all of its requests that wait are large ones."""
+        return all(batch.large for batch in self.requests)
 
-    def take(self, most: int) -> list[Ticket]:
-        """Some of what waits: of the smallest requests first, but every fourth time of those that wait longest."""
+    def take(self, most: int, small: bool) -> list[Ticket]:
+        """Some of what waits: of the smallest requests first, but every fourth time of those that wait longest, unless
+        only `small` ones may have the turn. A turn of small ones has nothing of a large one."""
         taken: list[Ticket] = []
         self.turns += 1
-        old_first = list(self.requests)
-        for batch in old_first if self.turns % 4 == 0 else sorted(old_first, key=lambda one: len(self.requests[one])):
+        waiting = [batch for batch in self.requests if not (small and batch.large)]
+        if small or self.turns % 4:
+            waiting.sort(key=lambda one: len(self.requests[one]))
+        for batch in waiting:
+            if len(taken) == most or (taken and batch.large):
+                break
             places = self.requests.pop(batch)
             taken += ((batch, places.popleft()) for _ in range(min(most - len(taken), len(places))))
             if places:
                 self.requests[batch] = places
-            if len(taken) == most:
-                break
         return taken
 
 
 @dataclass(eq=False, slots=True)
 class Turn:
-    """One call of the verifier: for whom, since when, and whether only large requests of that client waited."""
+    """One call of the verifier: for whom, since when, and whether it is of a large request of cheap items."""
 
     client: str
     taken: list[Ticket]
@@ -163,8 +170,9 @@ class Desk:
             client = self._clients[name]
             shared = len(client.requests) > 1 or len(self._clients.keys() - {name, OURS}) > 0
             items = int((_SHARED_CALL_S if shared else _CALL_S) / client.pace_s)
-            floods = self._by_interpreter and client.floods()
-            taken = client.take(min(self._batch_items, max(self._least, items)))
+            small = self._rests() and not client.only_large()
+            taken = client.take(min(self._batch_items, max(self._least, items)), small)
+            floods = self._is_cheap(client) and taken[0][0].large
             turn = Turn(name, taken, time.monotonic(), floods)
             self._turns.add(turn)
             if not floods and name != OURS:
@@ -221,19 +229,27 @@ class Desk:
             self.closing = True
             self._changed.notify_all()
 
+    def _is_cheap(self, client: Client) -> bool:
+        """Whether the interpreter, not what it waits for, does most of the work on this client's items."""
+        return self._by_interpreter and client.pace_s < _CHEAP_S
+
+    def _rests(self) -> bool:
+        """Whether large requests of cheap items wait for small ones now."""
+        now = time.monotonic()
+        flooded = now < self._rested_at or any(turn.floods and now < turn.since + _LONGEST_S for turn in self._turns)
+        return flooded and now < self._small_at + _WANTED_S
+
     def _next(self) -> str | None:
         """Whose turn it is: who has fewest calls under way, and of these who waits longest. None has every thread, nor
         have all together whose items take long."""
-        now = time.monotonic()
-        flooded = now < self._rested_at or any(turn.floods and now < turn.since + _LONGEST_S for turn in self._turns)
-        rests = flooded and now < self._small_at + _WANTED_S
+        rests = self._rests()
         last = len(self._turns) == self.threads - 1 > 0
         ready = [
             (name != OURS, one.calls, one.last, name)
             for name, one in self._clients.items()
             if one.requests
             and (one.calls < self._most or name == OURS)
-            and not (rests and one.floods())
+            and not (rests and self._is_cheap(one) and one.only_large())
             and not (last and one.forgive() > _HARDLY)
         ]
         return min(ready)[-1] if ready else None

@@ -163,3 +163,32 @@ def test_what_took_long_is_forgiven(clock: Clock, done: asyncio.Future[None]) ->
     assert len(turns(desk, 2)) == 1
     clock.now += 10 * service_desk._HALF_LIFE_S
     assert len(turns(desk, 1)) == 1
+
+
+def test_a_call_for_small_requests_of_a_client_holds_nothing_of_its_large_ones(
+    clock: Clock, done: asyncio.Future[None]
+) -> None:
+    desk = Desk(ExactVerifier(), threads=4, batch_items=32)
+    large, small = ask(desk, "a", FEW + 1, done), ask(desk, "a", 1, done)
+    [turn] = turns(desk, 1)
+    assert turn.taken == [(small, 0)]
+    assert not turn.floods
+    [turn] = turns(desk, 1)
+    assert {batch for batch, _ in turn.taken} == {large}
+    assert turn.floods
+
+
+def test_large_requests_of_a_client_rest_while_it_sends_small_ones_and_are_not_forgotten(
+    clock: Clock, done: asyncio.Future[None]
+) -> None:
+    desk = Desk(ExactVerifier(), threads=9, batch_items=1)
+    large = ask(desk, "a", FEW + 1, done)
+    for _ in range(8):
+        ask(desk, "a", 1, done)
+    given = turns(desk, 8)
+    assert [turn.taken[0][0] is large for turn in given].count(True) == 1
+    assert [turn.floods for turn in given].count(True) == 1
+    for turn in given:
+        desk.gave(turn, 0)
+    clock.now += service_desk._LONGEST_S
+    assert large in {turn.taken[0][0] for turn in turns(desk, 4)}
