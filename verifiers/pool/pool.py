@@ -22,6 +22,7 @@ _START_S = 120.0
 _RENEWAL_S = 5.0
 _MOST_AT_ONCE = 32
 _WORTH_A_START_S = 0.5
+"""Of answers that are to come, or that one worker after the other has given: so much is a second worker worth."""
 _CHANCE = 3
 """Starts that fail one after the other before the module is held to be at fault."""
 
@@ -56,6 +57,7 @@ class WorkerPool:
         self.workers = max(1, workers)
         self.started = 0
         self._failed_starts = 0
+        self._worked_s = 0.0
 
     def start(self) -> None:
         """Starts the workers that are not there yet, and waits until they are ready. Raises OSError, and RuntimeError
@@ -84,15 +86,23 @@ class WorkerPool:
         if self.workers == 1 or len(questions) <= 2:
             return self._ask(questions, bounds)
         done: list[WorkerOutcome] = []
-        while self.started < self.workers and len(done) < len(questions) and not _is_long(done, len(questions)):
+        while (
+            self.started < self.workers and len(done) < len(questions) and not self._is_worth_a_start(done, questions)
+        ):
             at = len(done)
             done += self._ask(questions[at : at + size], bounds[at : at + size])
+            self._worked_s += sum(outcome.seconds for outcome in done[at:])
         with ThreadPoolExecutor(self.workers) as threads:
             answered = threads.map(
                 lambda at: self._ask(questions[at : at + size], bounds[at : at + size]),
                 range(len(done), len(questions), size),
             )
             return done + [outcome for outcomes in answered for outcome in outcomes]
+
+    def _is_worth_a_start(self, done: Sequence[WorkerOutcome], questions: Sequence[Any]) -> bool:
+        """By the last answer, where it is not the first, which loads things; or by all of them until now."""
+        left = len(questions) - len(done)
+        return self._worked_s > _WORTH_A_START_S or (len(done) > 1 and done[-1].seconds * left > _WORTH_A_START_S)
 
     def _ask(self, questions: Sequence[Any], bounds: Sequence[Bounds]) -> list[WorkerOutcome]:
         """Has one worker answer questions in order."""
@@ -165,8 +175,3 @@ class WorkerPool:
                 self._idle.append(worker)
         if not keep:
             worker.end()
-
-
-def _is_long(done: Sequence[WorkerOutcome], count: int) -> bool:
-    """Whether what is left of so many questions is worth a start, by the last answer; the first one loads things."""
-    return len(done) > 1 and done[-1].seconds * (count - len(done)) > _WORTH_A_START_S

@@ -118,6 +118,15 @@ def test_a_second_worker_starts_for_what_is_worth_it(
         assert two.started == workers
 
 
+def test_many_small_calls_are_worth_a_second_worker_too(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("verifiers.pool.pool._WORTH_A_START_S", 0.1)
+    questions = [{"kind": "late", "seconds": 0.01, "value": number} for number in range(4)]
+    with closing(WorkerPool("pool_test_worker", workers=2)) as two:
+        for _ in range(4):
+            assert [one.value for one in two.spread(questions, [Bounds(5.0, 5.0)] * 4)] == [0, 1, 2, 3]
+        assert two.started == 2
+
+
 def test_all_workers_can_be_started_before_there_is_a_question(pool: WorkerPool) -> None:
     with closing(WorkerPool("pool_test_worker", workers=2)) as two:
         two.start()
