@@ -216,7 +216,7 @@ def labels(gold: str, rng: random.Random) -> Iterator[str]:
 
 def unseen(gold: str, rng: random.Random) -> Iterator[str]:
     """A value that a reader doesn't see, or sees struck out; or one that is a part of something else."""
-    if is_one_value(gold) and value_of(gold) != 0:
+    if is_one_value(gold) and value_of(gold) not in (0, 1):
         forms = (
             r"\phantom{{{}}}",
             r"\cancel{{{}}}",

@@ -10,6 +10,7 @@ RIGHT: dict[str, list[tuple[str, str]]] = {
         ("385", r"\boxed{\sum_{k=1}^{10} k^2 = 385}"),
         ("e", r"\boxed{\lim_{n \to \infty} \left(1 + \frac{1}{n}\right)^n = e}"),
         ("2", r"\boxed{\int_0^{\pi} \sin x \, dx = 2}"),
+        ("3, 4", r"\boxed{1+2=3, 1+3=4}"),
         ("4", r"\boxed{100 \bmod 6 = 4}"),
         ("24", r"\boxed{4! = 24}"),
         ("720", r"\boxed{6!=720}"),
@@ -242,6 +243,8 @@ WRONG: dict[str, list[tuple[str, str]]] = {
     "false equations": [
         ("24", r"\boxed{5! = 24}"),
         ("386", r"\boxed{\sum_{k=1}^{10} k^2 = 386}"),
+        ("0,111", r"\boxed{79 \bmod 79 = 0,111}"),
+        ("3, 4", r"\boxed{7 \bmod 4 = 3,4}"),
         ("5", r"\boxed{100 \bmod 6 = 5}"),
         ("3", r"\boxed{\int_0^{\pi} \sin x \, dx = 3}"),
         ("3", r"\boxed{\gcd(24,36) = 3}"),

@@ -252,11 +252,18 @@ def _list(text: str, parts: list[str], depth: int) -> Form:
     made = _sequence("list", text, kept, depth)
     if made.kind != "list":
         return made
+    if any(_ends_in_decimal_comma(*pair) for pair in zip(made.items, made.items[1:], strict=False)):
+        return Form("text", text, unreadable="the comma behind an equation may be a decimal one")
     numbers = {item.number for item in made.items}
     if OR in text and len(numbers) == 1 and made.items[0].number is not None:
         return made.items[0]
     flat = tuple(inner for item in made.items for inner in (item.items if _is_plus_minus(item) else (item,)))
     return replace(made, items=flat[:MOST_PARTS], region=listed_region(text, made.items))
+
+
+def _ends_in_decimal_comma(item: Form, following: Form) -> bool:
+    """Whether 79 mod 79 = 0,111 may claim that it is 0.111, which it is not, rather than list 0 and 111."""
+    return item.kind == "chain" and item.items[-1].text.isdigit() and following.text.isdigit()
 
 
 def _is_plus_minus(form: Form) -> bool:
