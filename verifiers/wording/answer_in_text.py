@@ -6,6 +6,7 @@ What stands around a value is read, too: one that is scaled, bounded or taken ba
 from __future__ import annotations
 
 from verifiers.patterns import linear
+from verifiers.wording.clauses import without_clause
 from verifiers.wording.cues import ENDING, FOREIGN_CUE, ONE_OF_SEVERAL, with_english_joints
 from verifiers.wording.number_words import number_in_words, says_otherwise, without_repetition
 from verifiers.wording.said_words import IN_BOLD, emphasised
@@ -160,7 +161,9 @@ def last_value(text: str, announced: bool = False) -> str | None:
     Values that "and", "or" or, in an announced answer, a comma joins to it belong to it. None where the words beside it
     change what it says.
     """
-    asks = text.rstrip(" \n*$").endswith("?")
+    formula = without_clause(text)
+    asks = formula is None or text.rstrip(" \n*$").endswith("?")
+    text = formula or ""
     attained = _ATTAINED.search(text)
     quantified = _FOR_ALL.search(text)
     text = text[: quantified.start()] if quantified else text

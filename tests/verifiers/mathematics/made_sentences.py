@@ -264,6 +264,51 @@ def moments_wholes_and_kinds(rng: random.Random) -> Iterator[Case]:
     yield r"x = 1 + \sqrt{3}, x = 1 - \sqrt{3}", r"Therefore, $x_{1,2} = 1 \pm \sqrt{2}$.", False
 
 
+def letters_said(rng: random.Random) -> Iterator[Case]:
+    """A clause that says what the letters of a formula are is no answer; one that sets a letter makes another of it."""
+    factor = rng.randint(2, 9)
+    letter = rng.choice("ckm")
+    formula, another = rf"y = {letter}e^{{{factor}x}}", rf"y = {letter}e^{{{factor + 1}x}}"
+    for form in (
+        "The general solution is ${f}$, where ${c}$ is an arbitrary constant.",
+        "**Answer:** ${f}$, where ${c}$ is any real number.",
+        "Thus ${f}$, where ${c}$ is a constant of integration.",
+        "**Answer:** ${f}$ for any constant ${c}$.",
+        "Hence ${f}$ for some real constant ${c}$.",
+        "Hence ${f}$ with ${c} \\in \\mathbb{{R}}$.",
+        "Hence ${f}$, ${c} \\in \\mathbb{{R}}$.",
+        "Therefore\n\n$${f},$$\n\nwhere ${c}$ is an arbitrary constant.",
+        "So\n\\[ {f} \\]\nwhere \\( {c} \\) denotes a free parameter.",
+        "The solution is ${f}$, where ${c}$ is the value of the function at zero.",
+    ):
+        yield formula, form.format(f=formula, c=letter), True
+        yield formula, form.format(f=another, c=letter), False
+        yield letter, form.format(f=formula, c=letter), False
+    for clause in (
+        "is twice the other one", "is even", "is not a constant", "satisfies the equation", "is three",
+        f"= {factor}", f"is {factor}", f"is the larger root of $x^2 = {factor}$",
+    ):  # fmt: skip
+        inner = f"${letter} {clause}$" if clause.startswith("=") else f"${letter}$ {clause}"
+        for lead in ("So ", "The answer is ", "The solution is "):
+            yield f"{factor}", f"{lead}${formula}$, where {inner}.", False
+            yield formula, f"{lead}${formula}$, where {inner}.", False
+    for value in (factor, factor + 1):
+        right = value == factor
+        yield f"{2 * value}", f"Thus $x = 2y$, where $y = {value}$, so $x = {2 * value}$.", True
+        yield f"{value}", f"Thus $x = 2y$, where $y = {value}$, so $x = {2 * value}$.", False
+        yield f"{factor}", f"The area is $\\pi r^2$ where $r = {value}$.", False
+        yield f"{factor}", f"The maximum is ${value}$, where $x = 10$.", right
+        yield "10", f"The maximum is ${value}$, where $x = 10$.", False
+        yield f"{factor}", f"The line meets $y = 2x + 1$ where $x = {value}$.", right
+        yield f"n^{factor} + 1", f"The answer is $n^{value} + 1$, where $n$ is the number of sides.", right
+        yield f"{factor}^k", f"All such $n$ are of the form ${value}^k$, where $k$ is a positive integer.", right
+        yield f"{factor}", f"There are ${value}$ of them, where $n$ is the number of sides.", right
+    constants = r"y = C_1e^x + C_2e^{-x}"
+    for named in ("$C_1$ and $C_2$ are arbitrary constants", "$C_1, C_2$ are real constants"):
+        yield constants, f"So the solution is ${constants}$, where {named}.", True
+        yield constants, f"So the solution is ${constants.replace('-', '-2')}$, where {named}.", False
+
+
 SENTENCES: dict[str, Callable[[random.Random], Iterator[Case]]] = {
     maker.__name__: maker
     for maker in (
@@ -277,5 +322,6 @@ SENTENCES: dict[str, Callable[[random.Random], Iterator[Case]]] = {
         angles_said_twice,
         written_numbers,
         moments_wholes_and_kinds,
+        letters_said,
     )
 }
