@@ -40,8 +40,8 @@ _SAID = linear.compile(r"(?:\b(?:is|are|be|equals|so|thus|hence|by|to)|[=:])[\s*
 _LETTER = linear.compile(r"\\[A-Za-z]+|[A-Za-z]")
 _MORE = (
     "even odd prime primes composite square squares cube rational irrational negative nonzero non-zero divisible"
-    " multiple multiples twice half double triple times less greater than between root solution satisfies satisfying such only"
-    " or distinct coprime so thus hence therefore which then but giving gives equal equals"
+    " multiple multiples twice half double triple times less greater than between root solution satisfies satisfying"
+    " such only or distinct coprime so thus hence therefore which then but giving gives equal equals"
 )
 _NARROWING = frozenset(_MORE.split())
 """Words by which a clause says more of a letter than what it is, or goes on to another answer."""
