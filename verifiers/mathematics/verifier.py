@@ -90,7 +90,7 @@ class MathVerifyVerifier(FinalAnswerVerifier):
             require_box=require_box,
         )
         super().__init__(comparer)
-        self.fingerprint = f"math_verify/5/{require_box:d}/{deadline_s:g}/{memory_mb}/{_libraries()}"
+        self.fingerprint = f"math_verify/6/{require_box:d}/{deadline_s:g}/{memory_mb}/{_libraries()}"
 
     def equal(self, first: str, second: str) -> bool:
         """Tells whether the library takes either of two answers for the other; False when that was not found out."""

@@ -6,6 +6,7 @@ What stands around a value is read, too: one that is scaled, bounded or taken ba
 from __future__ import annotations
 
 from verifiers.patterns import linear
+from verifiers.wording.alternatives import FOR_ALL, JOINTS, are_alternatives, end_of
 from verifiers.wording.clauses import without_clause
 from verifiers.wording.cues import ENDING, FOREIGN_CUE, ONE_OF_SEVERAL, with_english_joints
 from verifiers.wording.number_words import number_in_words, says_otherwise, without_repetition
@@ -56,11 +57,7 @@ _LISTED_PLAINLY = linear.compile(
 _ITS_END = linear.compile(r"[^()\n]{0,30}\)")
 """The text before and behind a value in brackets that only says the one before it once more."""
 _ATTAINED = linear.compile(r",?\s(?:is\s)?(?:attained|achieved|reached|occurring|which occurs)\s[^.\n]*\.?\s*$")
-_FOR_ALL = linear.compile(
-    r",?\sfor (?:all|every|each|any) (?:(?:real|positive|natural|whole|integers?|numbers?|values? of) ){0,3}"
-    r"(?:\$|\\\()?\s?[a-z](?:,\s?[a-z])?\s?(?:\\in [^$\n]{1,30})?(?:\$|\\\))?\.?\s*$"
-)
-"""For which arguments a formula holds."""
+_FOR_ALL = linear.compile(rf"{FOR_ALL}\.?\s*$")
 _OF_A_VALUE = linear.compile(
     r"[A-Za-z ]{0,40}\b(?:for|in|over|after|at|by|from|during|within|on|per|every|each) [A-Za-z ]{0,20}"
     r"\$?\d[\d,.]{0,9}[A-Za-z ]{0,40}\.?"
@@ -181,6 +178,7 @@ def last_value(text: str, announced: bool = False) -> str | None:
     while len(items) > 1 and _ROUGHLY.fullmatch(text[items[-2].end : items[-1].start]) and "≈" not in items[-2].body:
         both = rf"{items[-2].body} \approx {items[-1].body}"
         items = [*items[:-2], ValueInText(items[-2].start, items[-1].end, both)]
+    items = _with_arguments(text, items)
     announced = announced or _LISTED_PLAINLY.search(text) is not None
     group = [items[-1]]
     while len(group) < min(len(items), 50) and _belongs(text, items[-len(group) - 1], group, announced):
@@ -203,7 +201,7 @@ def last_value(text: str, announced: bool = False) -> str | None:
     if either and all(VALUE.fullmatch(item.body) for item in group):
         return text[group[0].start : group[-1].end]
     found[-1] += "" if unit or UNIT_AFTER.search(found[-1]) else measure_after(text[group[-1].end :][:60])
-    return (r" \text{ or } " if either else " , ").join(found) + ("%" if unit and "%" not in found[-1] else "")
+    return JOINTS[not either].join(found) + ("%" if unit and "%" not in found[-1] else "")
 
 
 def _is_factor(text: str, item: ValueInText) -> bool:
@@ -257,6 +255,18 @@ def _name_before(text: str, item: ValueInText) -> str:
     return name.group(1) if name else ""
 
 
+def _with_arguments(text: str, items: list[ValueInText]) -> list[ValueInText]:
+    """Adds to an equation that others follow for which arguments it holds: f(x) = 0 for all x, and f(x) = x."""
+    found: list[ValueInText] = []
+    for item in items:
+        if not found or item.start >= found[-1].end:
+            found.append(item)
+            more = end_of(item.body, text[item.end :][:120])
+            if more and any(other.start >= item.end + more for other in items):
+                found[-1] = item._replace(end=item.end + more)
+    return found
+
+
 def _is_step(item: ValueInText) -> bool:
     """Tells whether a formula is an equation that leads to a value, and gives none to a name."""
     return "=" in item.body and _NAMED_VALUE.fullmatch(item.body) is None
@@ -264,7 +274,11 @@ def _is_step(item: ValueInText) -> bool:
 
 def _belongs(text: str, item: ValueInText, group: list[ValueInText], announced: bool) -> bool:
     """Tells whether a value is listed together with those that follow it."""
-    between = text[item.end : group[0].start - len(_name_before(text, group[0]))].replace("*", "")
+    between = text[item.end : group[0].start - len(_name_before(text, group[0]))]
+    steps = _is_step(item) or _is_step(group[0])
+    if steps and are_alternatives(item.body, group[0].body, between, text[: item.start], len(group) > 1):
+        return True
+    between = between.replace("*", "")
     if (
         _BULLET.fullmatch(between)
         and "\n" in between
@@ -274,7 +288,7 @@ def _belongs(text: str, item: ValueInText, group: list[ValueInText], announced: 
     if not _LISTED.fullmatch(between):
         counted = _COUNTED.fullmatch(between)
         return counted is not None and names_things(counted.group(1))
-    if _is_step(item) or _is_step(group[0]):
+    if steps:
         return False
     named = _name_before(text, item) and _name_before(text, group[0])
     spans = text[item.start] in "$\\" and text[group[0].start] in "$\\"

@@ -17,6 +17,12 @@ _SAID = linear.compile(
     r"([A-Za-z][A-Za-z'’-]{1,20}(?: [a-z][A-Za-z'’-]{1,20}){0,3}(?: [IV]{1,3})?)[.!\s]*$"
 )
 _ONE_OF_SOME = frozenset(("or", "and", "but", "almost", "nearly", "second", "third"))
+_ONE_CASE = linear.compile(
+    r"\s(?:is|are|was|were|be)\s.*(?:[,;]|\s(?:and|but|or|while|whereas))\s"
+    r"(?P<how>for|in|when|whenever|if|otherwise|else)[\s,](?P<rest>[^,;]*)$"
+)
+"""One of several cases, for which something else was said: it is odd for $n$ odd, and for other $n$ it."""
+_NO_CASE = frozenset(("all", "every", "each", "any", "this", "that", "these"))
 _SAYS_NOTHING = frozenset(("answer", "solution", "result", "it", "this", "that", "one"))
 _EMPHASISED = linear.compile(r"(?:\*\*([^*\n]{1,60})\*\*|__([^_\n]{1,60})__)[.!\s]*$")
 IN_BOLD = linear.compile(r"\*\*([^*\n]{1,60})\*\*")
@@ -77,9 +83,19 @@ def last_said(text: str) -> str | None:
     """Returns the words that a last sentence says of its subject: "The day is Saturday."."""
     sentence = SENTENCE_END.split(text.rstrip(" .!"))[-1]
     found = _SAID.search(sentence)
-    if found is None or not is_stated(sentence) or is_doubted(sentence):
+    if found is None or not is_stated(sentence) or is_doubted(sentence) or _is_one_case(sentence[: found.start()]):
         return None
     return found.group(1) if _SAYS_NOTHING.isdisjoint(words_of(found.group(1))) else None
+
+
+def _is_one_case(before: str) -> bool:
+    """Tells whether what is said holds in one of several cases only, by what stands before it in its sentence."""
+    found = _ONE_CASE.search(before)
+    words = words_of(found.group("rest")) if found is not None else []
+    if found is None or "and" in words:
+        return False
+    named = {"other", "case", "cases"}.isdisjoint(words) or "this" in words
+    return not (named and (found.group("how") == "in" or not _NO_CASE.isdisjoint(words[:1])))
 
 
 def said_to_be_most(text: str) -> str | None:

@@ -309,6 +309,52 @@ def letters_said(rng: random.Random) -> Iterator[Case]:
         yield constants, f"So the solution is ${constants.replace('-', '-2')}$, where {named}.", False
 
 
+def equations_in_lists(rng: random.Random) -> Iterator[Case]:
+    """Functions, sequences and curves that are listed are all meant; a step that leads to the last one is none."""
+    name, letter = rng.choice("fghPQ"), rng.choice("xyt")
+    head, power = rng.choice((f"{name}({letter})", "a_n", "b_{k}", f"{name}_1({letter})")), rng.randint(2, 9)
+    of = head[-2] if head[-1] in ")}" else head[-1]
+    found = (f"{head} = {of}^{power}", f"{head} = {rng.randint(2, 9)}{of}", f"{head} = 0")
+    sides = rng.sample(range(2, 20), 2)
+    circle, other = (f"x^2 + y^2 = {side}" for side in sides)
+    slope, lists = rng.randint(2, 9), ("**Answer.** ${o}$ and ${v}$.", "- ${o}$\n- ${v}$", "Hence ${o}$ or ${v}$.")
+    for first, last, forms in (
+        (found[1], found[0], (*lists, "The solutions are ${o}$ and ${v}$.")),
+        (found[2], found[1], lists),
+        (other, circle, (*lists, "The circles are ${o}$ and ${v}$.")),
+        (f"x = {slope}", f"{slope}x - y = 1", ("The tangent lines are ${o}$ and ${v}$.",)),
+    ):
+        for form in forms:
+            text = form.format(v=last, o=first)
+            yield last, text, False
+            yield f"{first}, {last}", text, True
+            yield f"{first}, {last} + 1", text, False
+    for form in ("So ${o}$, ${z}$ and ${v}$.", "We find ${o}$, ${z}$, or perhaps ${v}$."):
+        text = form.format(o=found[0], z=found[1], v=found[2])
+        yield found[2], text, False
+        yield ", ".join(found), text, True
+        yield ", ".join(found[1:]), text, False
+    for form in ("**Answer:** ${o}$ for all ${x}$, and ${v}$ for all ${x}$.", "Either ${o}$ for all ${x}$ or ${v}$."):
+        text = form.format(o=found[1], v=found[0], x=of)
+        yield found[0], text, False
+        yield f"{found[1]}, {found[0]}", text, True
+    start = head.replace(f"({of})", "(1)").replace(f"_{of}", "_1").replace(f"_{{{of}}}", "_1")
+    for form in (
+        "Hence ${v}$ for all ${x}$.",
+        "Since ${s} = 1$ and ${h} = {x} {s}$, we get ${v}$.",
+        "So ${h} = {s} {x}^{p}$ and ${v}$.",
+        "The only answer is ${v}$.",
+    ):
+        text = form.format(v=found[0], x=of, s=start, h=head, p=power)
+        yield found[0], text, True
+        yield found[1], text, False
+    for right, gold in ((f"{sides[0]}", circle), (f"{sides[0] + 1}", other)):
+        text = f"The circle is $x^2 + y^2 - {right} = 0$, or ${circle}$."
+        yield gold, text, gold == circle
+    yield "even", f"The sum is odd for $n = {power}$, and for other $n$ it is even.", False
+    yield "even", "The sum is symmetric, and for this reason it is even.", True
+
+
 SENTENCES: dict[str, Callable[[random.Random], Iterator[Case]]] = {
     maker.__name__: maker
     for maker in (
@@ -323,5 +369,6 @@ SENTENCES: dict[str, Callable[[random.Random], Iterator[Case]]] = {
         written_numbers,
         moments_wholes_and_kinds,
         letters_said,
+        equations_in_lists,
     )
 }
