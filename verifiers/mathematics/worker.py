@@ -31,7 +31,7 @@ from verifiers.mathematics.reading.spelling import squeezed
 from verifiers.mathematics.said_values import value_said, without_unknown
 from verifiers.patterns import linear
 from verifiers.pool.serving import serve
-from verifiers.wording.alternatives import said_twice
+from verifiers.wording.alternatives import parts_of
 from verifiers.wording.answer_in_text import last_cue
 from verifiers.wording.said_words import YES_OR_NO, last_said, said_to_be_most, word_in_bold, yes_or_no
 
@@ -92,9 +92,10 @@ def _said_otherwise(found: str, gold: str, question: Question, rules: Reply) -> 
     was asked for, or have decimal commas."""
     if tells_more(_form(_shown(found, question)), _form(_shown(gold, question))):
         return found, {"equal": True}
-    again = said_twice(found) if "=" in found and rules["equal"] is False else None
-    if again is not None and (both := _by_rules(again, gold, question))["equal"] is not False:
-        return again, both
+    parts = parts_of(found) if "=" in found and rules["equal"] is False else []
+    if parts and all(_by_rules(part, parts[-1], question)["equal"] is not False for part in parts[:-1]):
+        found = r" \text{ or equivalently } ".join(parts)
+        return found, _by_rules(found, gold, question)
     whole = _ALL_INTEGERS.match(found)
     if whole is not None and _OF_INTEGERS.match(gold):
         return found[whole.end() :], _by_rules(found[whole.end() :], gold, question)

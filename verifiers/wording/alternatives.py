@@ -17,16 +17,17 @@ FOR_ALL = (
 """For which arguments a formula holds."""
 _BEHIND = linear.compile(FOR_ALL)
 _JOINED = linear.compile(
-    r"\s{0,3}[,;]?\s{0,3}"
-    r"(?:(?:and|or|as well as|along with)\s{1,3}(?:(?:also|else|possibly|perhaps|maybe|even)\s{1,3})?)?",
+    r"\s?[,;]?\s?(?:(?:&|and|or|as well as|along with),?\s(?:(?:also|else|possibly|perhaps|maybe|even)\s)?)?"
+    r"(?:\((?:[ivx]{1,4}|[a-e]|\d)\)\s)?",
     linear.IGNORECASE,
 )
+_OR_ELSE = linear.compile(r"\bor (?:else )?(?:we (?:have|get) |that |then )", linear.IGNORECASE)
 _OR = linear.compile(r"\bor\b", linear.IGNORECASE)
 _NEXT_LINE = linear.compile(r"[,;.]?\s{0,3}\n\s{0,4}[-*•]\s{1,3}")
 _LINE_BEGUN = linear.compile(r"(?:^|\n)\s{0,4}[-*•]\s{1,3}$")
 _SEVERAL = linear.compile(
     r"\b(?:lines|circles|curves|planes|ellipses|parabolas|hyperbolas|tangents|asymptotes|spheres|graphs|loci|polynomials"
-    r"|functions|sequences|(?:solutions|answers|equations|they) are)\b[^.\n]{0,300}$",
+    r"|functions|sequences|(?:solutions|answers|equations|they) are)\b[^.]{0,150}$",
     linear.IGNORECASE,
 )
 JOINTS = (r" \text{ or } ", " , ")
@@ -54,6 +55,7 @@ def are_alternatives(first: str, second: str, joint: str, before: str, listed: b
         listed: Whether a third one belongs to the second.
     """
     sides = [_sides(equation) for equation in (first, second)]
+    joint = f",{joint}" if first.endswith(",") else joint
     if not all(map(all, sides)) or not _joins(joint, before):
         return False
     (head, value), (other, later) = sides
@@ -67,16 +69,21 @@ def are_alternatives(first: str, second: str, joint: str, before: str, listed: b
         return several or either or one <= two
     implicit = not (_SYMBOL.fullmatch(head) or _SYMBOL.fullmatch(other))
     joined = several or listed or (either and implicit)
-    return joined and "\n" not in joint and not _call(head) and not _call(other) and (one <= two or two <= one)
+    return (
+        joined
+        and _NEXT_LINE.fullmatch(joint) is None
+        and not _call(head)
+        and not _call(other)
+        and (one <= two or two <= one)
+    )
 
 
-def said_twice(answer: str) -> str | None:
-    """Returns an answer of several equations as one that is said again, which is right only where all are."""
+def parts_of(answer: str) -> list[str]:
+    """Returns the equations of an answer that lists such alternatives; none for any other."""
     joint = next((joint for joint in JOINTS if joint in answer), None)
     parts = answer.split(joint) if joint is not None else []
     word = f" {_WORD.findall(joint)[-1]} " if joint is not None else ""
-    again = all(are_alternatives(*pair, word, "", False) for pair in pairwise(parts))
-    return r" \text{ or equivalently } ".join(parts) if parts and again else None
+    return parts if all(are_alternatives(*pair, word, "", False) for pair in pairwise(parts)) else []
 
 
 def end_of(equation: str, after: str) -> int:
@@ -87,9 +94,12 @@ def end_of(equation: str, after: str) -> int:
 
 def _joins(joint: str, before: str) -> bool:
     """Tells whether a text joins two equations as words or commas do, or as two lines of a list."""
-    if "\n" in joint:
-        return _NEXT_LINE.fullmatch(joint) is not None and _LINE_BEGUN.search(before[-12:]) is not None
-    return bool(joint.strip()) and _JOINED.fullmatch(joint.replace("*", "")) is not None
+    if _NEXT_LINE.fullmatch(joint):
+        return _LINE_BEGUN.search(before[-12:]) is not None
+    words = f" {' '.join(joint.replace('*', '').split())} "
+    between = _OR_ELSE.sub("or ", words).replace(" ,", ",")
+    joins = _JOINED.fullmatch(between) is not None
+    return joins and bool(words.strip()) and ("\n" not in joint or any(map(str.isalpha, words)))
 
 
 def _sides(equation: str) -> tuple[str, str]:

@@ -196,6 +196,7 @@ def last_value(text: str, announced: bool = False) -> str | None:
     either = named and _OR.search(text[group[-2].end : group[-1].start])
     unit = UNIT_AFTER.match(text, group[-1].end)
     found = [(_name_before(text, item) if named else "") + item.body for item in group]
+    found = [body.removesuffix(",") if named and not body.endswith("\\,") else body for body in found]
     found[0] = f"{sign}{found[0]}" if sign in SIGNS_OF_MONEY else found[0]
     found[0] = rf"\text{{all {domain.group('integers')} }} {found[0]}" if domain is not None else found[0]
     if either and all(VALUE.fullmatch(item.body) for item in group):

@@ -329,7 +329,11 @@ def equations_in_lists(rng: random.Random) -> Iterator[Case]:
             yield last, text, False
             yield f"{first}, {last}", text, True
             yield f"{first}, {last} + 1", text, False
-    for form in ("So ${o}$, ${z}$ and ${v}$.", "We find ${o}$, ${z}$, or perhaps ${v}$."):
+    for form in (
+        "So ${o}$, ${z}$ and ${v}$.",
+        "They are (a) ${o}$, (b) ${z}$ or (c) ${v}$.",
+        "So $${o}$$\nor\n$${z}$$\nor\n$${v}$$",
+    ):
         text = form.format(o=found[0], z=found[1], v=found[2])
         yield found[2], text, False
         yield ", ".join(found), text, True
