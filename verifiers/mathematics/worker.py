@@ -88,8 +88,8 @@ def _judge(question: Question) -> Reply:
 
 
 def _said_otherwise(found: str, gold: str, question: Question, rules: Reply) -> tuple[str, Reply]:
-    """Looks at an answer again that is not the gold one by rules: it may say more than was asked for, the value of what
-    was asked for, or have decimal commas."""
+    """Looks at an answer again that is not the gold one by rules: it may say more than was asked for, or one equation
+    in several forms, or the value of what was asked for, or have decimal commas."""
     if tells_more(_form(_shown(found, question)), _form(_shown(gold, question))):
         return found, {"equal": True}
     parts = parts_of(found) if "=" in found and rules["equal"] is False else []
