@@ -31,7 +31,7 @@ _SEVERAL = linear.compile(
     linear.IGNORECASE,
 )
 JOINTS = (r" \text{ or } ", " , ")
-"""What stands between the values of an answer that a text lists."""
+"""Each stands between the values of an answer that a text lists."""
 _WORD = linear.compile(r"[a-z]+|,")
 _SYMBOL = linear.compile(r"\s*(?:[A-Za-z]|\\[A-Za-z]+)(?:_\w)?'*\s*")
 _EQUALS = linear.compile(r"=|\\equiv(?![A-Za-z])")
