@@ -33,7 +33,7 @@ from verifiers.wording.surroundings import last_sentence
 from verifiers.wording.taken_back import is_taken_back, said_instead
 from verifiers.wording.values import aligned_step, is_prose
 from verifiers.wording.vocabulary import changes, denies, heads
-from verifiers.wording.worked_out import counted, without_places, worked_out
+from verifiers.wording.worked_out import counted, solved, without_places, worked_out
 
 __all__ = [
     "CYRILLIC_LETTERS",
@@ -173,7 +173,7 @@ def math_answer(text: str) -> Extracted:
     if len(text) <= MAX_ANSWER and not is_prose(text):
         closing = _LAST_IN_BOLD.search(marked)
         listed = last_value(text) if text.startswith("- ") else None
-        return Extracted(closing.group(1) if closing else listed or aligned_step(text))
+        return Extracted(closing.group(1) if closing else listed or solved(text) or aligned_step(text))
     said = (
         emphasised_formula(marked)
         or value_in_bold(marked)

@@ -33,7 +33,16 @@ from verifiers.patterns import linear
 from verifiers.pool.serving import serve
 from verifiers.wording.alternatives import parts_of
 from verifiers.wording.answer_in_text import last_cue
-from verifiers.wording.said_words import YES_OR_NO, last_said, said_to_be_most, word_in_bold, yes_or_no
+from verifiers.wording.boxes import base_of_last_box
+from verifiers.wording.said_words import (
+    YES_OR_NO,
+    announced_yes_or_no,
+    judged,
+    last_said,
+    said_to_be_most,
+    word_in_bold,
+    yes_or_no,
+)
 
 Question = Mapping[str, Any]
 Reply = dict[str, Any]
@@ -49,6 +58,8 @@ _GOLD_WORDS = linear.compile(
 )
 _INTEGER = linear.compile(r"-?[1-9][0-9]{0,200}")
 _SAYS_SOMETHING = linear.compile(r"[^\W_]|[^\x00-\x7f]")
+_NUMERAL = linear.compile(r"[\s$]*\w+_[\w{}\\]+[\s$.]*")
+"""A number with its base."""
 _BARE_GOLD = linear.compile(r"boxed|fbox|\$|\\\(|\\\[|answer|\bis\b")
 _DIVIDES = linear.compile(r"[/^÷]|\\[dtc]?frac|\\over|\\div|[⁻⁄∕]")
 _ALL_INTEGERS = linear.compile(
@@ -199,6 +210,8 @@ def _answer_in(completion: str, gold: str, box: bool) -> tuple[str | None, str]:
         if letter is not None:
             return letter, ""
     found = answer_in_box(text) if box else math_answer(text)
+    if "_" in gold and found.text is not None and found.text.isalnum() and _NUMERAL.fullmatch(gold):
+        return found.text + base_of_last_box(text, found.text), found.reason
     said = _word_said(text, gold) if _asks_for_words(gold) and boxed_answer(text) is None else None
     return (said, "") if said is not None else (found.text, found.reason)
 
@@ -206,7 +219,7 @@ def _answer_in(completion: str, gold: str, box: bool) -> tuple[str | None, str]:
 def _word_said(text: str, gold: str) -> str | None:
     """Returns the word that a text without a box says, where the task's answer is a word."""
     if _asks_yes_or_no(gold):
-        return yes_or_no(text)
+        return announced_yes_or_no(text, last_cue(text)) or yes_or_no(text) or judged(text)
     return None if last_cue(text) else word_in_bold(text) or said_to_be_most(text) or last_said(text)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from verifiers.patterns import linear
 from verifiers.wording.alternatives import FOR_ALL, JOINTS, are_alternatives, end_of
-from verifiers.wording.clauses import without_clause
+from verifiers.wording.clauses import is_condition, without_clause
 from verifiers.wording.cues import ENDING, FOREIGN_CUE, ONE_OF_SEVERAL, with_english_joints
 from verifiers.wording.number_words import number_in_words, says_otherwise, without_repetition
 from verifiers.wording.said_words import IN_BOLD, emphasised
@@ -183,7 +183,8 @@ def last_value(text: str, announced: bool = False) -> str | None:
     group = [items[-1]]
     while len(group) < min(len(items), 50) and _belongs(text, items[-len(group) - 1], group, announced):
         group.insert(0, items[-len(group) - 1])
-    if _is_factor(text, group[-1]) or not stands_plainly(text[max(group[0].start - 200, 0) : group[0].start]):
+    before = text[max(group[0].start - 200, 0) : group[0].start]
+    if _is_factor(text, group[-1]) or not (stands_plainly(before) or is_condition(before, group[0].body)):
         return None
     domain = _DOMAIN.search(text[max(group[0].start - 80, 0) : group[0].start])
     if not goes_on_plainly(text[group[-1].end :][:200]) or (domain is not None and not domain.group("integers")):

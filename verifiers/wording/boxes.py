@@ -40,6 +40,7 @@ _NAME_BEFORE_BOX = linear.compile(
     r"([A-Za-z](?:_\{?[A-Za-z0-9]\}?)?) ?(?:=|is) ?[\s$\\(]*$"
 )
 _ESCAPED_TWICE = linear.compile(r"\\\\(?=[A-Za-z])")
+_BASE = linear.compile(r"_(?:\d|\{\s?(?:\d{1,2}|\\(?:text|mathrm|rm)\s?\{\s?[a-z]{3,9}\s?\})\s?\})")
 _SEPARATED = linear.compile(r"[,;&]|\b(?:and|or)\b|\n\s*(?:[-*]|\(?[b-hivx2-9]{1,3}[.)])|\([b-hivx2-9]{1,3}\)")
 _BETWEEN_WORD = linear.compile(r"[A-Za-z]+|[^\x00-\x7f]+|[-=<>]")
 _ITEM_MARK = linear.compile(r"\n\s*(?:[-*]|\(?[b-hivx2-9]{1,3}[.)])\s")
@@ -114,6 +115,13 @@ def after_last_box(text: str) -> str:
             return text[at + 1 :]
         at += 2 if text[at] == "\\" else 1
     return ""
+
+
+def base_of_last_box(text: str, content: str) -> str:
+    """Returns the base that stands behind the last box where this is what it holds: _5 of \\boxed{4210}_5."""
+    found = boxes(text)
+    base = _BASE.match(text[found[-1][1] : found[-1][1] + 30]) if found and found[-1][2].strip() == content else None
+    return base.group() if base is not None else ""
 
 
 def _with_surroundings(text: str, box: tuple[int, int, str]) -> str:

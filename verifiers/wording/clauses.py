@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from verifiers.patterns import linear
 from verifiers.wording.number_words import number_in_words
+from verifiers.wording.surroundings import SENTENCE_END
 from verifiers.wording.values import ValueInText, items_of
 from verifiers.wording.vocabulary import SUPPOSING, denies, words_of
 
@@ -45,6 +46,14 @@ _MORE = (
 )
 _NARROWING = frozenset(_MORE.split())
 """Words by which a clause says more of a letter than what it is, or goes on to another answer."""
+_CONDITION = linear.compile(
+    r"(?:^|[$)\].\n]|\b(?:so|thus|hence|therefore),?)\s{0,2}(?P<said>[A-Za-z][A-Za-z0-9 '’-]{7,120}) "
+    r"(?:if,? and only if|iff|exactly when|precisely when),?[\s$*]*(?:\\\()?\s?$",
+    linear.IGNORECASE,
+)
+_RELATION = linear.compile(
+    r"(?:[^=<>≤≥A-Za-z]{1,40}(?:<=?|≤|\\leq?\b)\s?)?[^=<>≤≥]*[A-Za-z][^=<>≤≥]*(?:<=?|>=?|=|≤|≥|\\(?:leq?|geq?|lt|gt)\b)[^=]+"
+)
 _LONGEST = 250
 
 
@@ -53,25 +62,33 @@ def without_clause(text: str) -> str | None:
     and the text as it is where it ends in no such clause."""
     tail = text[-_LONGEST:].rstrip(" .*\n")
     at = _begun(tail)
-    if at < 0:
-        return text
-    clause = tail[at:].strip()
+    clause = tail[max(at, 0) :].strip()
     before = text[: max(len(text) - _LONGEST, 0) + at].rstrip(" *\n")
     bare = before.rstrip(" ,;*\n")
-    found = _CLAUSE.fullmatch(clause)
-    value = _SET.fullmatch(clause) if found is None and clause.startswith("where") else None
+    found = _CLAUSE.fullmatch(clause) if at >= 0 else None
+    value = _SET.fullmatch(clause) if at >= 0 and found is None and clause.startswith("where") else None
     described = found is not None and _only_describes(found.group("said") or "")
     if not described and value is None:
         return text
     items = items_of(bare)
     if not items or (items[-1].end != len(bare) and (value is not None or before == bare)):
         return text
+    led_to = _SAID.search(bare[: items[-1].start]) is not None
     if value is None:
-        return bare
+        return bare if led_to or clause[:1] not in "$\\" else text
     if _holds(items[-1], value.group("name")):
-        return None if before != bare or _SAID.search(bare[: items[-1].start]) else text
-    plain = _LETTER.search(items[-1].body) is None and before != bare and _SAID.search(bare[: items[-1].start])
-    return bare if plain else text
+        alone = value.group("name") == items[-1].body.strip()
+        return None if not alone and (before != bare or led_to) else text
+    return bare if led_to and before != bare and _LETTER.search(items[-1].body) is None else text
+
+
+def is_condition(before: str, body: str) -> bool:
+    """Tells whether a relation is what a sentence asks of a letter: "it has two real roots if and only if k < 3"."""
+    found = _CONDITION.search(before) if "only if" in before or "iff" in before or "when" in before else None
+    if found is None or _RELATION.fullmatch(body) is None:
+        return False
+    said = SENTENCE_END.split(before[: found.end("said")])[-1].replace(" no ", " ")
+    return not denies(said) and SUPPOSING.isdisjoint(words_of(said))
 
 
 def _begun(tail: str) -> int:

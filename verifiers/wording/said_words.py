@@ -5,6 +5,7 @@ from __future__ import annotations
 from verifiers.patterns import linear
 from verifiers.wording.cues import DENIAL
 from verifiers.wording.surroundings import SENTENCE_END, is_doubted, last_sentence
+from verifiers.wording.taken_back import is_taken_back
 from verifiers.wording.vocabulary import SUPPOSING, changes, denies, words_of
 
 _OPENS = linear.compile(
@@ -36,6 +37,32 @@ _SAID_TO_BE_MOST = linear.compile(
     r" (?:is|was|has|had|will be|will have|would be|would have|[a-z]{2,10}s|[a-z]{2,10}ed)"
     r" the (?:[a-z]{2,12}est|most|least|only|best|worst|correct|right|winner)(?: [^,;:]{0,80})?"
 )
+_LEADS_UP = frozenset(
+    [
+        "so",
+        "thus",
+        "therefore",
+        "hence",
+        "finally",
+        "in",
+        "conclusion",
+        "and",
+        "the",
+        "my",
+        "our",
+        "final",
+        "correct",
+        "short",
+    ]
+)
+_JUDGED = linear.compile(
+    r"(?:(?:so|thus|therefore|hence|since [^,:;]{1,120}|because [^,:;]{1,120}|in conclusion|we conclude|it follows)"
+    r"(?:,| that)? )?(?:the|this|that)(?: given| above| original)? "
+    r"(?:statement|claim|assertion|proposition|conjecture|equation|inequality)(?: as given)? "
+    r"(?:is|must be) (?:therefore |thus |clearly |indeed |then )?"
+    r"(?P<word>true|false|not (?:always |necessarily )?true)",
+    linear.IGNORECASE,
+)
 YES_OR_NO = {"yes": "no", "no": "yes", "true": "false", "false": "true"}
 
 
@@ -59,6 +86,24 @@ def yes_or_no(text: str) -> str | None:
         return None
     word = found.group(1).lower()
     return None if YES_OR_NO[word] in words_of(text[found.end() :]) or "but" in words_of(text) else word
+
+
+def announced_yes_or_no(text: str, cue: linear.Match | None) -> str | None:
+    """Returns the yes, no, true or false that follows a last "the answer is", which nothing takes back."""
+    if cue is None or is_taken_back(text[cue.end() :]):
+        return None
+    lead = last_sentence(text[: cue.start()]) if text[: cue.start()].rstrip(" *_#>")[-1:] not in {"\n", "."} else ""
+    word = yes_or_no(text[cue.end() :].lstrip(" *:")) if _LEADS_UP.issuperset(words_of(lead)) else None
+    tail = _MARK_BETWEEN.split(text[cue.end() :])[1:2]
+    return None if word in {"yes", "true"} and tail and denies(tail[0]) else word
+
+
+def judged(text: str) -> str | None:
+    """Returns whether a last sentence says of a statement that it is true, or that it is false."""
+    found = _JUDGED.fullmatch(last_sentence(text).replace("*", "")) if "true" in text or "false" in text else None
+    if found is None:
+        return None
+    return "true" if found.group("word").lower() == "true" else "false"
 
 
 def is_stated(sentence: str) -> bool:

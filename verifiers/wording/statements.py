@@ -89,6 +89,16 @@ _ENDLESS = linear.compile(
     rf"(?: of (?:linear )?equations)?)?{_END}",
     linear.IGNORECASE,
 )
+_MISSING = linear.compile(
+    rf"{_LEAD}(?:(?:the |this |our |such an? )?(?:given |two-sided |overall |required |desired |double |improper )*"
+    r"(?:limit|derivative|integral|inverse|maximum|minimum|value|sum|solution|it)"
+    r"(?P<of> of [^,.=]{1,80})?(?P<at> (?:as|at) [^,.=]{1,60})?|(?:\$|\\\()[^$]{1,120}(?:\$|\\\)))"
+    rf" (?:therefore |thus )?(?:does not|doesn['’]t) exist{_END}",
+    linear.IGNORECASE,
+)
+_REASONED = linear.compile(
+    rf"{_OPENER}?(?:since|because|as|given that) [^:;]{{1,200}}, (?P<main>[^,:;]+)", linear.IGNORECASE
+)
 _LESS, _MORE = r"(?:less|smaller) than( or equal to)?", r"(?:greater|more|larger) than( or equal to)?"
 _OUTSIDE = linear.compile(
     rf"{_LEAD}(?:{_ALL_REALS}{_LETTER}{_MUST_BE} |(?P<reals>(?:all|any|every) real numbers? (?:that are )?))"
@@ -129,14 +139,12 @@ def stated(sentence: str) -> str | None:
     sentence = " ".join(sentence.replace("**", "").split())
     if not sentence or len(sentence) > _LONGEST:
         return None
-    if _NONE.fullmatch(sentence) or _EMPTY.fullmatch(sentence):
-        return r"\emptyset"
-    if _REALS.fullmatch(sentence):
-        return r"\mathbb{R}"
-    if "infini" in sentence or "\\infty" in sentence or "verge" in sentence:
-        endless = _endless(sentence)
-        if endless is not None:
-            return endless
+    reasoned = _REASONED.fullmatch(sentence)
+    if reasoned is not None:
+        return _in_words(reasoned.group("main"))
+    said = _in_words(sentence)
+    if said is not None:
+        return said
     value = number_in_words(_PERCENT.sub("", sentence)) if sentence[:1].isalpha() else None
     if value is not None:
         return _as_fraction(value) + ("%" if _PERCENT.search(sentence) else "")
@@ -148,6 +156,18 @@ def stated(sentence: str) -> str | None:
         or _ratio(sentence)
         or _number(sentence)
     )
+
+
+def _in_words(sentence: str) -> str | None:
+    """What is no number: no solution, all real numbers, no limit, no end."""
+    if _NONE.fullmatch(sentence) or _EMPTY.fullmatch(sentence):
+        return r"\emptyset"
+    if _REALS.fullmatch(sentence):
+        return r"\mathbb{R}"
+    missing = _MISSING.fullmatch(sentence) if "exist" in sentence else None
+    if missing is not None and not denies(f"{missing.group('of') or ''} {missing.group('at') or ''}"):
+        return r"\text{does not exist}"
+    return _endless(sentence) if "infini" in sentence or "\\infty" in sentence or "verge" in sentence else None
 
 
 def _bounded(sentence: str) -> str | None:

@@ -136,6 +136,7 @@ def _without_commands(text: str) -> str:
 def is_formula(span: str) -> bool:
     """Tells formulas from the text between two prices: "$5 for each, which makes $"."""
     words = _WORD.findall(_without_commands(span))
+    words = [word for word in words if len(word) > 2 or word.lower() in _WORDS]  # not dx, xe
     return sum(word.lower() not in _NOT_PROSE and not (word.isupper() and len(word) < 4) for word in words) < 3
 
 

@@ -6,6 +6,8 @@ unless it takes the sum back, goes on to another one, or scales what it gives.
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from verifiers.patterns import linear
 from verifiers.wording.values import SPAN, measure_after
 from verifiers.wording.vocabulary import SCALING, SUPPOSING, denies, words_of
@@ -31,6 +33,11 @@ _WHERE = linear.compile(
     r" (?:[(\[][^()\[\]=]{1,40},[^()\[\]=]{1,40}[)\]]|\\?\{[^{}=]{1,80}\}|\|[a-z]\|\s?(?:=|<|\\leq?)\s?\d{1,4})"
 )
 """Where the things lie that are counted: an interval, a circle."""
+_STEP = linear.compile(r"(?:\$\$?|\\\(|\\\[)?\s?([^$=<>,;\n]{1,80}=[^$=<>,;\n]{1,80}?)\s?(?:\\\)|\\\]|\$\$?)?\.?")
+_LETTER = linear.compile(r"\\?[A-Za-z]+")
+_FRACTION_LINE = linear.compile(r"\\[dt]?frac\b|\\frac|\\(?:cdot|times|div|pm|sqrt|pi)\b")
+_QUOTIENT = linear.compile(r"(-?\d{1,9})(?:\s?[/÷]\s?(\d{1,9}))?|\\[dt]?frac\{(-?\d{1,9})\}\{(\d{1,9})\}")
+_MOST_STEPS = 30
 _GOES_ON = frozenset("0123456789/^*+-=:×÷·–(")
 _REJECTED = linear.compile(
     r"\b(?:wrong|incorrect|false|impossible|invalid|mistake|error|contradict\w*|unreasonable"
@@ -54,6 +61,31 @@ _DENIED_THAT = linear.compile(
 _CONDITIONS = frozenset(("if", "when", "whether", "unless", "until"))
 _VERB = linear.compile(r"\b(?:is|are|was|were|equals)\b")
 _CLAUSE = linear.compile(r"[,;:]\s|\b(?:then|so|thus|because|that)\b")
+
+
+def solved(text: str) -> str | None:
+    """Returns the last of equations for one unknown, a line each, which gives its value; None where other lines give it
+    another one."""
+    lines = [line.strip() for line in text.split("\n") if line.strip()] if "\n" in text else []
+    steps = [step.group(1).strip() for step in map(_STEP.fullmatch, lines) if step is not None]
+    if len(steps) < max(len(lines), 2) or len(steps) > _MOST_STEPS:
+        return None
+    unknowns = {letter for step in steps for letter in _LETTER.findall(_FRACTION_LINE.sub(" ", step))}
+    sides = [[side.strip() for side in step.split("=")] for step in steps]
+    if len(unknowns) != 1 or not all(unknowns.issubset(_FRACTION_LINE.sub(" ", step)) for step in steps):
+        return None
+    values = [_quotient(value) for head, value in sides if head in unknowns]
+    given = sides[-1][0] in unknowns and len(values) < len(steps)
+    return steps[-1] if given and (len(values) == 1 or (None not in values and len(set(values)) == 1)) else None
+
+
+def _quotient(text: str) -> Fraction | None:
+    """The value of a number, a fraction or a quotient of two."""
+    found = _QUOTIENT.fullmatch(text)
+    if found is None:
+        return None
+    top, bottom = found.group(1) or found.group(3), found.group(2) or found.group(4) or "1"
+    return Fraction(int(top), int(bottom)) if int(bottom) else None
 
 
 def worked_out(sentence: str) -> str | None:

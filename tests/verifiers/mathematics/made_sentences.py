@@ -298,11 +298,13 @@ def letters_said(rng: random.Random) -> Iterator[Case]:
         yield f"{value}", f"Thus $x = 2y$, where $y = {value}$, so $x = {2 * value}$.", False
         yield f"{factor}", f"The area is $\\pi r^2$ where $r = {value}$.", False
         yield f"{factor}", f"The maximum is ${value}$, where $x = 10$.", right
+        yield f"{factor}", f"The answer is $n$, where $n = {value}$.", right
         yield "10", f"The maximum is ${value}$, where $x = 10$.", False
         yield f"{factor}", f"The line meets $y = 2x + 1$ where $x = {value}$.", right
         yield f"n^{factor} + 1", f"The answer is $n^{value} + 1$, where $n$ is the number of sides.", right
         yield f"{factor}^k", f"All such $n$ are of the form ${value}^k$, where $k$ is a positive integer.", right
         yield f"{factor}", f"There are ${value}$ of them, where $n$ is the number of sides.", right
+    yield r"x^2 \ge 0", r"Since $x^2 \ge 0$, $x \in \mathbb{R}$.", False
     constants = r"y = C_1e^x + C_2e^{-x}"
     for named in ("$C_1$ and $C_2$ are arbitrary constants", "$C_1, C_2$ are real constants"):
         yield constants, f"So the solution is ${constants}$, where {named}.", True
@@ -359,6 +361,83 @@ def equations_in_lists(rng: random.Random) -> Iterator[Case]:
     yield "even", "The sum is symmetric, and for this reason it is even.", True
 
 
+def said_in_words(rng: random.Random) -> Iterator[Case]:
+    """Yes and no with what they are said of, true and false of a statement, and what does not exist."""
+    for word, other, tail in (("Yes", "No", "such a polynomial exists"), ("No", "Yes", "it is not possible")):
+        for form in ("**Answer:** {}, {}.", "So the answer is {}, {}.", "Final answer: **{}**, {}."):
+            yield word, form.format(word, tail), True
+            yield other, form.format(word, tail), False
+            yield word, form.format(word, tail) + f" Wait, that is wrong: {other.lower()}.", False
+        yield word, f"The answer is {word}, it is not the answer.", False
+        yield word, f"I doubt that the answer is {word}, {tail}.", False
+        yield word, f"The wrong answer is {word}, {tail}.", False
+        yield word, f"{other}. Hmm. **Answer:** {word}, {tail}.", True
+        yield other, f"{other}. Hmm. **Answer:** {word}, {tail}.", False
+    for word, other in (("True", "False"), ("False", "True")):
+        for form in ("Hence the statement is {}.", "The claim is **{}**.", "Since 2 is even, the statement is {}."):
+            yield word, form.format(word.lower()), True
+            yield other, form.format(word.lower()), False
+        yield word, f"It is wrong that the statement is {word.lower()}.", False
+        yield word, f"Perhaps the statement is {word.lower()}.", False
+        yield word, f"The statement is not {word.lower()}.", False
+    value = rng.randint(3, 9)
+    for form in (
+        "Since the one-sided limits differ, the limit does not exist.",
+        "Therefore the limit **does not exist**.",
+        "So the limit of f(x) as x approaches {} does not exist.",
+        "Therefore $\\lim_{{x \\to {}}} f(x)$ does not exist.",
+    ):
+        yield "does not exist", form.format(value), True
+        yield "does not exist", form.format(value).replace("does not exist", "exists"), False
+        yield "does not exist", f"It is false that {form.format(value)}", False
+        yield f"{value}", form.format(value), False
+    for subject in ("the system", "the equation"):
+        yield "no solution", f"Since {value} = 10 is a contradiction, {subject} has **no solution**.", True
+        yield "no solution", f"Since {value} = 10 is no contradiction, {subject} has **a solution**.", False
+        yield f"{value}", f"Since {value} = 10 is a contradiction, {subject} has **no solution**.", False
+
+
+def conditions_bases_and_steps(rng: random.Random) -> Iterator[Case]:
+    """A condition that is necessary and sufficient, the base behind a box, an integral, equations in lines."""
+    value, slope = rng.randint(3, 9), rng.randint(2, 5)
+    bound = f"k < \\frac{{{value}}}{{4}}"
+    for form in (
+        "The equation has two distinct real roots if and only if ${}$.",
+        "The equation $x^2 + 3x + k = 0$ has no real roots exactly when ${}$.",
+        "Thus the series converges if and only if ${}$.",
+    ):
+        yield bound, form.format(bound), True
+        yield bound, form.format(bound.replace("<", ">")), False
+        yield bound, form.format(bound.replace("<", r"\le")), False
+        yield bound, form.format(bound).replace("if and only if", "if").replace("exactly when", "only if"), False
+        yield bound, "It is false that " + form.format(bound), False
+    yield f"{value}", f"So $x = 2$ if and only if $y = {value}$.", False
+    numeral = "".join(rng.choices("1234", k=4))
+    for base, other in (("5", "6"), ("{5}", "{6}"), (r"{\text{five}}", r"{\text{six}}")):
+        yield f"{numeral}_5", rf"Thus the answer is $\boxed{{{numeral}}}_{base}$.", True
+        yield f"{numeral}_5", rf"Thus the answer is $\boxed{{{numeral}}}_{other}$.", False
+        yield f"{numeral}_5", rf"Thus the answer is $\boxed{{{numeral}1}}_{base}$.", False
+    for sign in "-+":
+        yield "e^x(x-1)+C", rf"So$$\int xe^x\,dx = xe^x {sign} e^x + C$$", sign == "-"
+    lines = [f"{slope}x + 3 = {slope * value + 3}", f"{slope}x = {slope * value}", f"x = {value}"]
+    quotient = rf"x = \frac{{{slope * value}}}{{{slope}}}"
+    for steps in (lines, [*lines[:2], quotient, lines[2]]):
+        for text in ("\n".join(steps), "\n\n".join(f"${step}$" for step in steps)):
+            yield f"{value}", text, True
+            yield f"x = {value}", text, True
+            yield f"{value + 1}", text, False
+            yield f"{slope * value}", text, False
+    for steps in (
+        [f"x^2 = {value}", f"x = {value + 1}", f"x = {value}"],
+        [f"x = {value + 1}", f"x = {value}"],
+        [f"{slope}y = {value}", f"x = {value}"],
+        [lines[2], lines[0], lines[1]],
+        [*lines[:2], f"x = {value}, x = 1"],
+        [*lines[:2], f"x = \\frac{{{slope * value + 1}}}{{{slope}}}", lines[2]],
+    ):
+        yield f"{value}", "\n".join(steps), False
+
+
 SENTENCES: dict[str, Callable[[random.Random], Iterator[Case]]] = {
     maker.__name__: maker
     for maker in (
@@ -374,5 +453,7 @@ SENTENCES: dict[str, Callable[[random.Random], Iterator[Case]]] = {
         moments_wholes_and_kinds,
         letters_said,
         equations_in_lists,
+        said_in_words,
+        conditions_bases_and_steps,
     )
 }
