@@ -159,7 +159,7 @@ def stated(sentence: str) -> str | None:
 
 
 def _in_words(sentence: str) -> str | None:
-    """What is no number: no solution, all real numbers, no limit, no end."""
+    """Returns an answer that is no number: no solution, all real numbers, no limit, no end."""
     if _NONE.fullmatch(sentence) or _EMPTY.fullmatch(sentence):
         return r"\emptyset"
     if _REALS.fullmatch(sentence):

@@ -297,9 +297,9 @@ def letters_said(rng: random.Random) -> Iterator[Case]:
         yield f"{2 * value}", f"Thus $x = 2y$, where $y = {value}$, so $x = {2 * value}$.", True
         yield f"{value}", f"Thus $x = 2y$, where $y = {value}$, so $x = {2 * value}$.", False
         yield f"{factor}", f"The area is $\\pi r^2$ where $r = {value}$.", False
-        yield f"{factor}", f"The maximum is ${value}$, where $x = 10$.", right
+        yield f"{factor}", f"The maximum is ${value}$, where $x = 12$.", right
         yield f"{factor}", f"The answer is $n$, where $n = {value}$.", right
-        yield "10", f"The maximum is ${value}$, where $x = 10$.", False
+        yield "12", f"The maximum is ${value}$, where $x = 12$.", False
         yield f"{factor}", f"The line meets $y = 2x + 1$ where $x = {value}$.", right
         yield f"n^{factor} + 1", f"The answer is $n^{value} + 1$, where $n$ is the number of sides.", right
         yield f"{factor}^k", f"All such $n$ are of the form ${value}^k$, where $k$ is a positive integer.", right
@@ -361,7 +361,7 @@ def equations_in_lists(rng: random.Random) -> Iterator[Case]:
     yield "even", "The sum is symmetric, and for this reason it is even.", True
 
 
-def said_in_words(rng: random.Random) -> Iterator[Case]:
+def verdicts_in_words(rng: random.Random) -> Iterator[Case]:
     """Yes and no with what they are said of, true and false of a statement, and what does not exist."""
     for word, other, tail in (("Yes", "No", "such a polynomial exists"), ("No", "Yes", "it is not possible")):
         for form in ("**Answer:** {}, {}.", "So the answer is {}, {}.", "Final answer: **{}**, {}."):
@@ -453,7 +453,7 @@ SENTENCES: dict[str, Callable[[random.Random], Iterator[Case]]] = {
         moments_wholes_and_kinds,
         letters_said,
         equations_in_lists,
-        said_in_words,
+        verdicts_in_words,
         conditions_bases_and_steps,
     )
 }
