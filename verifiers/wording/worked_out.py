@@ -37,6 +37,7 @@ _STEP = linear.compile(r"(?:\$\$?|\\\(|\\\[)?\s?([^$=<>,;\n]{1,80}=[^$=<>,;\n]{1
 _LETTER = linear.compile(r"\\?[A-Za-z]+")
 _FRACTION_LINE = linear.compile(r"\\[dt]?frac\b|\\frac|\\(?:cdot|times|div|pm|sqrt|pi)\b")
 _QUOTIENT = linear.compile(r"(-?\d{1,9})(?:\s?[/÷]\s?(\d{1,9}))?|\\[dt]?frac\{(-?\d{1,9})\}\{(\d{1,9})\}")
+_ADDED = linear.compile(r"(-?\d{1,9})\s?([-+])\s?(\d{1,9})")
 _MOST_STEPS = 30
 _GOES_ON = frozenset("0123456789/^*+-=:×÷·–(")
 _REJECTED = linear.compile(
@@ -74,13 +75,16 @@ def solved(text: str) -> str | None:
     sides = [[side.strip() for side in step.split("=")] for step in steps]
     if len(unknowns) != 1 or not all(unknowns.issubset(_FRACTION_LINE.sub(" ", step)) for step in steps):
         return None
-    values = [_quotient(value) for head, value in sides if head in unknowns]
+    values = [_worked(value) for head, value in sides if head in unknowns]
     given = sides[-1][0] in unknowns and len(values) < len(steps)
     return steps[-1] if given and (len(values) == 1 or (None not in values and len(set(values)) == 1)) else None
 
 
-def _quotient(text: str) -> Fraction | None:
-    """The value of a number, a fraction or a quotient of two."""
+def _worked(text: str) -> Fraction | None:
+    """The value of a number, a fraction, or a sum or a quotient of two."""
+    added = _ADDED.fullmatch(text)
+    if added is not None:
+        return Fraction(int(added.group(1)) + int(added.group(2) + added.group(3)))
     found = _QUOTIENT.fullmatch(text)
     if found is None:
         return None

@@ -421,7 +421,7 @@ def conditions_bases_and_steps(rng: random.Random) -> Iterator[Case]:
         yield "e^x(x-1)+C", rf"So$$\int xe^x\,dx = xe^x {sign} e^x + C$$", sign == "-"
     lines = [f"{slope}x + 3 = {slope * value + 3}", f"{slope}x = {slope * value}", f"x = {value}"]
     quotient = rf"x = \frac{{{slope * value}}}{{{slope}}}"
-    for steps in (lines, [*lines[:2], quotient, lines[2]]):
+    for steps in (lines, [*lines[:2], quotient, lines[2]], [lines[0], f"x = {value + 7} - 7", lines[2]]):
         for text in ("\n".join(steps), "\n\n".join(f"${step}$" for step in steps)):
             yield f"{value}", text, True
             yield f"x = {value}", text, True
@@ -432,6 +432,7 @@ def conditions_bases_and_steps(rng: random.Random) -> Iterator[Case]:
         [f"x = {value + 1}", f"x = {value}"],
         [f"{slope}y = {value}", f"x = {value}"],
         [lines[2], lines[0], lines[1]],
+        [lines[0], f"x = {value + 7} - 6", lines[2]],
         [*lines[:2], f"x = {value}, x = 1"],
         [*lines[:2], f"x = \\frac{{{slope * value + 1}}}{{{slope}}}", lines[2]],
     ):
