@@ -18,8 +18,9 @@ from sandbox.process.inside import HEADER
 BARE: Mapping[str, str] = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 """All that a worker of ours is told of its caller's environment, but for the path."""
 _MAX_REPLY = 1 << 26
-_PIPE_BYTES = 1 << 19
-"""Of the pipe to a worker, where this user may have so much; half of it surely finds room, whatever its pages hold."""
+_PIPE_BYTES, _WIDE_PIPE_BYTES = 1 << 16, 1 << 19
+"""Of the pipe to a worker, and of that to one which once got more than finds room there, where this user may have so
+much: all pipes of a user share a quota. Half of it surely finds room, whatever its pages hold."""
 _GRACE_S = 1.0
 _OF_VERDICT = {"timed_out": "timed_out", "spent": "timed_out", "over_memory": "over_memory", "died": "worker_died"}
 _AT_WORK = 0.3
@@ -88,7 +89,7 @@ class Worker:
             raise
         finally:
             os.close(read_end)
-        self._room = self.process.widen(_PIPE_BYTES) // 2
+        self._room = _PIPE_BYTES // 2
         self._asked = 0
         self._pid = 0
         self.child = 0
@@ -179,6 +180,8 @@ class Worker:
             body = json.dumps(asked, ensure_ascii=False).encode("utf-8", "surrogatepass")
             if at and len(frames) + len(body) > self._room:
                 break
+            if len(body) > self._room:
+                self._room = max(self._room, self.process.widen(_WIDE_PIPE_BYTES) // 2)
             self._asked += 1
             frames += HEADER.pack(len(body)) + body
         return frames

@@ -137,6 +137,8 @@ def test_all_workers_can_be_started_before_there_is_a_question(pool: WorkerPool)
 
 
 def test_a_fault_in_a_text_of_many_pages_costs_no_worker_either(pool: WorkerPool) -> None:
+    ask(pool, {"kind": "echo", "value": 1})
+    assert pool._idle[0]._room == 1 << 15
     for kind in ("segfault", "sleep", "memory"):
         assert ask(pool, {"kind": kind, "text": "x" * 200_000}).status != "ok"
     assert ask(pool, {"kind": "echo", "value": 2}).value == 2
