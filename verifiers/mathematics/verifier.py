@@ -49,7 +49,7 @@ class MathVerifier(FinalAnswerVerifier):
         )
         super().__init__(comparer)
         rules = f"{percent_is_number:d}{require_box:d}"
-        self.fingerprint = f"math/18/{rules}/{deadline_s:g}/{memory_mb}/{_libraries()}"
+        self.fingerprint = f"math/19/{rules}/{deadline_s:g}/{memory_mb}/{_libraries()}"
 
     def compare(self, first: str, second: str) -> Comparison:
         """Compares two answers, symmetrically, without looking for them in a text."""

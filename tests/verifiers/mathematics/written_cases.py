@@ -244,6 +244,7 @@ WRONG: dict[str, list[tuple[str, str]]] = {
         ("24", r"\boxed{5! = 24}"),
         ("386", r"\boxed{\sum_{k=1}^{10} k^2 = 386}"),
         ("0,111", r"\boxed{79 \bmod 79 = 0,111}"),
+        ("0,111", r"\boxed{x = 2 \cdot 0,111}"),
         ("3, 4", r"\boxed{7 \bmod 4 = 3,4}"),
         ("5", r"\boxed{100 \bmod 6 = 5}"),
         ("3", r"\boxed{\int_0^{\pi} \sin x \, dx = 3}"),

@@ -33,6 +33,7 @@ _FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 _FOREIGN = linear.compile(r"""(?:[^"'\x01\x02]|"[A-Za-z]{2,8}"[\s(\\])+""")
 _NOT_FOREIGN = linear.compile(r"^.*(?:\\(?:ldots|equiv|prime)|mod)")
 _QUOTED = linear.compile(r'"([^"]*)"')
+_TIMES_A_NUMBER = linear.compile(r"(?:\\cdot|\\times|\*|·|×)\s?\d+$")
 _SHORT_WORDS = frozenset(("yes", "no", "odd", "red", "all", "tie"))
 """Words that would be products of letters."""
 _BARE_SIGN = linear.compile(r"\\approx|\\simeq|=")
@@ -262,8 +263,11 @@ def _list(text: str, parts: list[str], depth: int) -> Form:
 
 
 def _ends_in_decimal_comma(item: Form, following: Form) -> bool:
-    """Whether 79 mod 79 = 0,111 may claim that it is 0.111, which it is not, rather than list 0 and 111."""
-    return item.kind == "chain" and item.items[-1].text.isdigit() and following.text.isdigit()
+    """Whether 79 mod 79 = 0,111 or x = 2 · 0,111 may speak of 0.111 rather than list 0 and 111."""
+    if item.kind not in {"chain", "relation"} or not item.items or not following.text.isdigit():
+        return False
+    end = item.items[-1].text
+    return (item.kind == "chain" and end.isdigit()) or _TIMES_A_NUMBER.search(end) is not None
 
 
 def _is_plus_minus(form: Form) -> bool:
